@@ -1,0 +1,1 @@
+"""What people see: view (records to screen model, pure) and terminal."""

@@ -1,0 +1,307 @@
+"""What is true of one site: cloud, Wi-Fi profiles, stations, budgets. `config/line.yaml`, read once at the edge.
+
+Rule 1: unknown keys are errors; secrets in YAML are errors; every mistake is found in one pass.
+Rule 2: settings say what is true of this line, never what steps a device goes through.
+Rule 3: only this module reads the environment; parts of the tree are handed down by constructor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from provisioner.errors import FileRefused, Mistake, SecretMissing, SecretUnsafe
+from provisioner.model import SecurityType, WifiProfile, printable
+from provisioner.secrets import Secret
+from provisioner.strict_yaml import Block, Node, load, mistakes_of, place_of
+
+_SECRET_KEY = re.compile(r"(password|passwd|passphrase|secret|token|api_?key|psk)$", re.IGNORECASE)
+_TOKEN_VALUE = re.compile(r"[0-9a-f]{40}")
+_LOOPBACK = re.compile(r"http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?(/.*)?")
+
+
+def _whole_number(value: object) -> object:
+    if isinstance(value, str):
+        if not re.fullmatch(r"-?\d{1,9}", value):
+            raise ValueError(f"not a whole number: {printable(value)!r}")
+        return int(value)
+    return value
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        if not re.fullmatch(r"\d{1,7}(\.\d{1,3})?", value):
+            raise ValueError(f"not a number of seconds: {printable(value)!r}")
+        return float(value)
+    return value
+
+
+def _yes_no(value: object) -> object:
+    if isinstance(value, str):
+        if value not in ("true", "false"):
+            raise ValueError(f"not true or false: {printable(value)!r}")
+        return value == "true"
+    return value
+
+
+def _security_name(value: str) -> str:
+    SecurityType.parse(value)
+    return value
+
+
+def _https_unless_loopback(value: str) -> str:
+    if not value.startswith("https://") and not _LOOPBACK.fullmatch(value):
+        raise ValueError("tokens travel only over https://; http:// is for loopback")
+    return value.rstrip("/")
+
+
+Whole = Annotated[int, BeforeValidator(_whole_number)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+YesNo = Annotated[bool, BeforeValidator(_yes_no)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CloudSettings(_Part):
+    """The Particle cloud and how hard this site may ask it. Limits: facts, particle-cloud 11."""
+
+    base_url: Annotated[str, AfterValidator(_https_unless_loopback)] = "https://api.particle.io"
+    client_id: str = ""
+    client_secret_file: str | None = None
+    user_token_file: str | None = None
+    account: str | None = None  # user name that owns devices under policy `account`
+    ca_file: str | None = None
+    # The API allows 10,000 requests in 5 minutes from one public address; leave room for people and consoles.
+    requests_per_5min: Annotated[Whole, Field(ge=1, le=10_000)] = 9_000
+    token_calls_per_5min: Annotated[Whole, Field(ge=1, le=100)] = 60
+    request_s: Seconds = 30.0
+    import_chunk_devices_max: Annotated[Whole, Field(ge=1, le=1000)] = 100  # the API's own ceiling is not documented
+    import_chunks_at_once: Annotated[Whole, Field(ge=1, le=16)] = 4
+
+
+class WifiSettings(_Part):
+    """One factory network by name. Its password comes from PROVISIONER_WIFI_<NAME> or `password_file`."""
+
+    ssid: str
+    security: Annotated[str, AfterValidator(_security_name)] = "wpa2_aes"
+    channel: Annotated[Whole, Field(ge=0, le=14)] = 0
+    password_file: str | None = None
+
+
+class StationSettings(_Part):
+    """One jig with one Wi-Fi adapter."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,31}$")]
+    switcher: str = "manual"
+    adapter: str = ""
+    uplink: Literal["separate", "shared"] = "separate"
+
+
+class SoftAPSettings(_Part):
+    """How to speak to a Photon in listening mode (facts: photon-softap 1)."""
+
+    host: str = "192.168.0.1"
+    http_port: Annotated[Whole, Field(ge=1, le=65535)] = 80
+    tcp_port: Annotated[Whole, Field(ge=1, le=65535)] = 5609
+    fallback: Literal["none", "tcp"] = "tcp"
+    prefix: str = "Photon-"
+
+
+class Budgets(_Part):
+    """How long each wait may last, in seconds. The evidence for each stands in facts, photon-softap 6."""
+
+    scan_s: Seconds = 15.0
+    join_s: Seconds = 25.0  # association and DHCP: median 2.5, p95 8; Android's SDK allows 20
+    leave_s: Seconds = 5.0
+    restore_s: Seconds = 30.0
+    softap_command_s: Seconds = 8.0  # the SDKs' limit; ordinary commands take 0.02-0.7
+    softap_slow_command_s: Seconds = 20.0  # configure-ap scans twice on >= 0.7.0: 3-8; scan-ap up to 8
+    configure_to_connect_s: Seconds = 0.5  # iOS waits 0.5 between the two, Android 1
+    owner_read_s: Seconds = 5.0  # the adapter is held while the owner is read: never longer than this
+    claim_code_age_s: Seconds = 2700.0  # codes live an hour; ours are dropped at 45 minutes
+    claim_code_wait_s: Seconds = 5.0
+    confirm_s: Seconds = 90.0  # connect-ap to breathing cyan: median 8, p95 20, budget 60-90
+    confirm_poll_first_s: Seconds = 1.0
+    confirm_poll_longest_s: Seconds = 5.0
+    cloud_clock_tolerance_s: Seconds = 2.0
+    setup_network_back_s: Seconds = 15.0  # a beacon younger than this after connect-ap may be a stale scan
+    site_probe_s: Seconds = 10.0
+    site_hold_max_s: Seconds = 600.0
+    idle_stop_s: Seconds = 900.0
+    scan_pause_s: Seconds = 1.0
+
+
+class Limits(_Part):
+    """Counts that bound the line."""
+
+    confirmations_at_once: Annotated[Whole, Field(ge=1, le=64)] = 8
+    confirm_backlog_max: Annotated[Whole, Field(ge=1, le=1000)] = 32
+    device_attempts_max: Annotated[Whole, Field(ge=1, le=10)] = 3
+    same_site_fault_holds_at: Annotated[Whole, Field(ge=1, le=10)] = 3
+    station_faults_drain_at: Annotated[Whole, Field(ge=1, le=10)] = 3
+    claim_codes_ready_max: Annotated[Whole, Field(ge=1, le=256)] = 32
+    window_devices_max: Annotated[Whole, Field(ge=1, le=50)] = 8
+    signal_floor_dbm: Annotated[Whole, Field(ge=-100, le=0)] = -80
+
+
+class Settings(_Part):
+    """The whole tree."""
+
+    version: Annotated[Whole, Field(ge=1, le=1)] = 1
+    product: str | None = None  # if given, a manifest for another product is refused on this line
+    operator: str | None = None
+    cloud: CloudSettings = CloudSettings()
+    wifi: Mapping[str, WifiSettings] = {}
+    stations: tuple[StationSettings, ...] = ()
+    softap: SoftAPSettings = SoftAPSettings()
+    budgets: Budgets = Budgets()
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Settings:
+        names = [station.name for station in self.stations]
+        if len(set(names)) != len(names):
+            raise ValueError("two stations have the same name; give each jig its own")
+        adapters = [(station.switcher, station.adapter) for station in self.stations if station.adapter]
+        if len(set(adapters)) != len(adapters):
+            raise ValueError("two stations use the same adapter; one adapter serves one station")
+        return self
+
+    def wifi_profile(self, name: str) -> WifiProfile:
+        """The profile of that name; KeyError if there is none. Its SSID has been checked at loading."""
+        found = self.wifi[name]
+        return WifiProfile(name, found.ssid, SecurityType.parse(found.security), found.channel)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """Settings with where they came from; `sha256` of the file goes into the journal's first record."""
+
+    settings: Settings
+    file: Path
+    sha256: str
+
+
+def load_settings(path: Path) -> LoadedSettings:
+    """Read and check a settings file. Raises FileRefused with every mistake."""
+    root = load(path)
+    mistakes = list(_secrets_in(root, str(path), ()))
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(root)
+    except ValidationError as error:
+        secret_places = {(mistake.line, mistake.column) for mistake in mistakes}
+        mistakes += [m for m in mistakes_of(error, root, str(path)) if (m.line, m.column) not in secret_places]
+    if settings is not None:
+        mistakes += _bad_profiles(settings, root, str(path))
+    if mistakes or settings is None:
+        raise FileRefused(sorted(mistakes))
+    return LoadedSettings(settings, path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _bad_profiles(settings: Settings, root: Node, name: str) -> Iterator[Mistake]:
+    for profile in settings.wifi:
+        try:
+            settings.wifi_profile(profile)
+        except ValueError as error:
+            line, column = place_of(root, ("wifi", profile, "ssid"))
+            yield Mistake(
+                name,
+                line,
+                column,
+                f"wifi {printable(profile)}",
+                str(error),
+                "give the factory network a plain name of 1 to 32 bytes",
+            )
+
+
+def _secrets_in(node: Node, name: str, path: tuple[str | int, ...]) -> Iterator[Mistake]:
+    """Find secrets that somebody wrote into YAML, by the key's name or the value's shape."""
+    if isinstance(node, Block):
+        for key, value in node.items():
+            if _SECRET_KEY.search(key) or (isinstance(value, str) and _TOKEN_VALUE.fullmatch(value)):
+                line, column = node.key_marks[key]
+                yield Mistake(
+                    name,
+                    line,
+                    column,
+                    "",
+                    f"'{printable(key)}' is a secret; secrets never stand in YAML",
+                    "use PROVISIONER_CLIENT_SECRET, PROVISIONER_USER_TOKEN, PROVISIONER_WIFI_<PROFILE>, "
+                    "or a file of mode 0600 named here (client_secret_file)",
+                )
+            else:
+                yield from _secrets_in(value, name, (*path, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _secrets_in(value, name, (*path, index))
+
+
+# --- secrets: from the environment or a private file ---
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where secrets come from: an environment, and the folder that relative file names start from."""
+
+    environment: Mapping[str, str]
+    folder: Path
+
+    def client_secret(self, cloud: CloudSettings) -> Secret:
+        """The OAuth client's secret. Raises SecretMissing or SecretUnsafe."""
+        return self._read(
+            "PROVISIONER_CLIENT_SECRET",
+            cloud.client_secret_file,
+            "cloud.client_secret_file",
+            "the secret of the OAuth client",
+        )
+
+    def user_token(self, cloud: CloudSettings) -> Secret:
+        """The account's access token, for claim policy `account`. Raises SecretMissing or SecretUnsafe."""
+        return self._read(
+            "PROVISIONER_USER_TOKEN",
+            cloud.user_token_file,
+            "cloud.user_token_file",
+            "the access token of the account that shall own the devices",
+        )
+
+    def wifi_password(self, name: str, wifi: WifiSettings) -> Secret | None:
+        """The password of a Wi-Fi profile; None for an open network. Raises SecretMissing or SecretUnsafe."""
+        if SecurityType.parse(wifi.security) is SecurityType.OPEN:
+            return None
+        variable = "PROVISIONER_WIFI_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+        return self._read(
+            variable, wifi.password_file, f"wifi.{name}.password_file", f"the password of Wi-Fi profile {name}"
+        )
+
+    def _read(self, variable: str, file: str | None, setting: str, what: str) -> Secret:
+        value = self.environment.get(variable)
+        if value:
+            return Secret(value)
+        if file is None:
+            raise SecretMissing(
+                f"{what} is not set",
+                remedy=f"Set {variable} in the environment, or name a file of mode 0600 in {setting}.",
+            )
+        path = self.folder / file
+        try:
+            mode = path.stat().st_mode & 0o777
+            if mode & 0o077:
+                raise SecretUnsafe(f"{path} can be read by others (mode {mode:04o})", remedy=f"Run: chmod 600 {path}")
+            text = path.read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise SecretMissing(
+                f"{path} ({what}) cannot be read: {error.strerror}",
+                remedy=f"Create it with mode 0600, or set {variable}.",
+            ) from None
+        if not text:
+            raise SecretMissing(f"{path} ({what}) is empty", remedy=f"Write the secret into it, or set {variable}.")
+        return Secret(text)

@@ -1,0 +1,1 @@
+"""One Photon in listening mode: protocol (sans-I/O), wifi_password (pure), client."""
