@@ -496,6 +496,14 @@ class TakeoverRefused(DeviceError):
     remedy = "Set the board aside and ask whose it is. To take it on purpose, name its ID in `allow_takeover`."
 
 
+class NotInManifest(DeviceError):
+    """What was scanned names no device of this manifest."""
+
+    code = "not_in_manifest"
+    blame = Blame.OPERATOR
+    remedy = "Scan the label on the board, or find the tray this board belongs to."
+
+
 class NotVisitable(DeviceError):
     """The device is listed, but import refused it, or it needs no visit. Nothing was written to it."""
 
@@ -505,11 +513,39 @@ class NotVisitable(DeviceError):
 
 
 class ImportRefused(DeviceError):
-    """The cloud would not take this device into the product; `evidence` names its list."""
+    """The cloud would not take this device into the product, or took the list without ever naming it."""
 
     code = "import_refused"
     again = Again.NEXT_RUN
-    remedy = "Compare the ID with the label; if it is right, ask Particle which product or owner holds it."
+    remedy = "Run the import again; if the same device is refused twice, send its ID to Particle support."
+
+
+class ImportInvalid(ImportRefused):
+    """The cloud lists the ID as invalid: unknown to Particle, another platform, or in another product."""
+
+    code = "import_invalid"
+    remedy = "Compare the ID with the board's label; if it is right, ask Particle which product holds it."
+
+
+class ImportNonmember(ImportRefused):
+    """The device belongs to somebody who is not in the product's team."""
+
+    code = "import_nonmember"
+    remedy = "Set the board aside; its owner has to unclaim it, or join the product's team."
+
+
+class ImportProtected(ImportRefused):
+    """The device is protected and this product is not."""
+
+    code = "import_protected"
+    remedy = "Set the board aside; only its owner can take the protection off."
+
+
+class ImportQuarantined(ImportRefused):
+    """The device is in the product's quarantine, or denied, also after the import asked for its approval."""
+
+    code = "import_quarantined"
+    remedy = "Approve the device in the console (product, Devices, quarantine), then run again."
 
 
 class WifiCredentialsRejected(DeviceError):
@@ -577,6 +613,23 @@ class NotSeen(DeviceError):
     blame = Blame.OPERATOR
     again = Again.NEXT_RUN
     remedy = "Power the board and hold SETUP until it blinks blue, then run the same manifest again."
+
+
+class RunEnded(DeviceError):
+    """The run ended before this device had its turn: stopped, held by the site, or no station left."""
+
+    code = "run_ended"
+    blame = Blame.STATION
+    again = Again.NEXT_RUN
+    remedy = "Run the same manifest again: it goes on where it stopped."
+
+
+class NotClaimed(DeviceError):
+    """The device came online, but the cloud did not honour its claim code: nobody owns it."""
+
+    code = "not_claimed"
+    again = Again.THIS_RUN
+    remedy = "Hold SETUP until the board blinks blue: the station gives it a new claim code."
 
 
 # --- the run's record ---

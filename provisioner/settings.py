@@ -129,6 +129,7 @@ class Budgets(_Part):
     claim_code_age_s: Seconds = 2700.0  # codes live an hour; ours are dropped at 45 minutes
     claim_code_wait_s: Seconds = 5.0
     confirm_s: Seconds = 90.0  # connect-ap to breathing cyan: median 8, p95 20, budget 60-90
+    settle_s: Seconds = 10.0  # for a device that an earlier run left open: it has had its time
     confirm_poll_first_s: Seconds = 1.0
     confirm_poll_longest_s: Seconds = 5.0
     cloud_clock_tolerance_s: Seconds = 2.0
@@ -137,6 +138,7 @@ class Budgets(_Part):
     site_hold_max_s: Seconds = 600.0
     idle_stop_s: Seconds = 900.0
     scan_pause_s: Seconds = 1.0
+    scanned_board_s: Seconds = 60.0  # how long a station listens for the board that was scanned
 
 
 class Limits(_Part):

@@ -1,0 +1,169 @@
+"""What is in the air: which setup networks are heard, taken, known, and to be left alone.
+
+Rule 1: the key is the BSSID; SSIDs collide (facts: photon-softap 5.1). One BSSID is leased to one station.
+Rule 2: decisions are plain functions without waiting, so nothing can come between the look and the choice.
+Rule 3: an identity learnt from an earlier visit is a hint for what to read ahead, never a reason to write.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from provisioner.model import DeviceID, ListedDevice, SetupNetwork
+
+HEARD_MAX = 2048  # a hall full of Photons; beyond it the ones heard longest ago are forgotten
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What is remembered of one BSSID. Times are trio's."""
+
+    ssid: str
+    device: DeviceID | None = None
+    leased_by: str | None = None
+    leave_alone_until_s: float = -math.inf
+    misses: int = 0
+    connected_s: float | None = None
+    absent_since_connect: bool = False
+    last_heard_s: float = field(default=-math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class CameBack:
+    """A device told to connect is heard again: `left_first` tells a refused network from an ignored command."""
+
+    device: DeviceID
+    left_first: bool
+
+
+class Air:
+    """The shared memory of all stations of a run."""
+
+    def __init__(self, *, back_after_s: float, signal_floor_dbm: int) -> None:
+        self._back_after_s = back_after_s
+        self._signal_floor_dbm = signal_floor_dbm
+        self._heard: dict[str, _Heard] = {}
+
+    def hear(self, networks: Sequence[SetupNetwork]) -> list[CameBack]:
+        """Take in one fresh scan; return the devices that came back after being told to connect."""
+        present = {network.bssid for network in networks}
+        for bssid, heard in self._heard.items():
+            if heard.connected_s is not None and bssid not in present:
+                heard.absent_since_connect = True
+        back: list[CameBack] = []
+        for network in networks:
+            heard = self._remember(network)
+            heard.last_heard_s = max(heard.last_heard_s, network.heard_s)
+            if (
+                heard.connected_s is not None
+                and heard.device is not None
+                and network.heard_s >= heard.connected_s + self._back_after_s
+            ):
+                back.append(CameBack(heard.device, heard.absent_since_connect))
+                heard.connected_s = None
+        return back
+
+    def choose(
+        self,
+        networks: Sequence[SetupNetwork],
+        *,
+        station: str,
+        now_s: float,
+        fits: Callable[[SetupNetwork, DeviceID | None], bool],
+    ) -> SetupNetwork | None:
+        """Lease the strongest free network that `fits`, or None. Unknown devices come before failed ones."""
+        free = [
+            network
+            for network in networks
+            if network.signal_dbm >= self._signal_floor_dbm
+            and self._is_free(network.bssid, now_s)
+            and fits(network, self.device_of(network.bssid))
+        ]
+        if not free:
+            return None
+        best = min(free, key=lambda network: (self._heard[network.bssid].misses, -network.signal_dbm, network.bssid))
+        self._heard[best.bssid].leased_by = station
+        return best
+
+    def give_back(self, network: SetupNetwork) -> None:
+        """End the lease."""
+        self._heard[network.bssid].leased_by = None
+
+    def learn(self, network: SetupNetwork, device: DeviceID) -> None:
+        """Remember who answered there, until somebody else does."""
+        self._heard[network.bssid].device = device
+
+    def leave_alone(self, network: SetupNetwork, *, until_s: float) -> None:
+        """Do not choose this network again before then (`math.inf`: not in this run)."""
+        heard = self._heard[network.bssid]
+        heard.leave_alone_until_s = until_s
+        heard.misses += 1
+
+    def misses(self, network: SetupNetwork) -> int:
+        """How many visits there ended badly."""
+        return self._heard[network.bssid].misses
+
+    def told_to_connect(self, network: SetupNetwork, *, now_s: float) -> None:
+        """The device there was told to leave; a beacon from now on may be stale, later it means it is back."""
+        heard = self._heard[network.bssid]
+        heard.connected_s, heard.absent_since_connect = now_s, False
+        heard.leave_alone_until_s = now_s + self._back_after_s
+
+    def settled(self, device: DeviceID) -> None:
+        """The device has an outcome: its network coming back is no longer news."""
+        for heard in self._heard.values():
+            if heard.device == device:
+                heard.connected_s = None
+
+    def device_of(self, bssid: str) -> DeviceID | None:
+        """Who answered there last, if anybody."""
+        heard = self._heard.get(bssid)
+        return heard.device if heard is not None else None
+
+    def _is_free(self, bssid: str, now_s: float) -> bool:
+        heard = self._heard[bssid]
+        return heard.leased_by is None and now_s >= heard.leave_alone_until_s
+
+    def _remember(self, network: SetupNetwork) -> _Heard:
+        heard = self._heard.get(network.bssid)
+        if heard is None:
+            if len(self._heard) >= HEARD_MAX:
+                self._forget_oldest()
+            heard = self._heard[network.bssid] = _Heard(network.ssid)
+        return heard
+
+    def _forget_oldest(self) -> None:
+        idle = [bssid for bssid, heard in self._heard.items() if heard.leased_by is None and heard.connected_s is None]
+        if idle:
+            del self._heard[min(idle, key=lambda bssid: self._heard[bssid].last_heard_s)]
+
+
+def suffix_of(ssid: str) -> str:
+    """The device code of a setup SSID: `Photon-KLJZ` -> `KLJZ`."""
+    return ssid.rpartition("-")[2].upper()
+
+
+class Suffixes:
+    """Listed devices by the last four characters of their serial number.
+
+    The box label's last four characters name a 4-symbol setup network (facts: factory-anchors 1.4). It is a hint
+    for reading ahead and for the scanner, never an identity.
+    """
+
+    def __init__(self, devices: Iterable[ListedDevice]) -> None:
+        self._by_suffix: dict[str, list[ListedDevice]] = {}
+        for device in devices:
+            if device.serial:
+                self._by_suffix.setdefault(serial_suffix(device.serial), []).append(device)
+
+    def candidates(self, ssid: str) -> Sequence[ListedDevice]:
+        """The listed devices whose label would name this setup network."""
+        return self._by_suffix.get(suffix_of(ssid), ())
+
+
+def serial_suffix(serial: str) -> str:
+    """`PHHMAB804PAKLJZ` -> `KLJZ`; the older `PH-160329-KVXY-0` -> `KVXY`."""
+    parts = serial.upper().split("-")
+    return parts[2] if len(parts) == 4 and len(parts[2]) == 4 else serial.upper()[-4:]

@@ -1,0 +1,153 @@
+"""The right claim code at the right time: made late, one use, one device, aged by a clock that never steps.
+
+Rule 1: a code is ready before the join, so no adapter waits for the cloud. How many lie ready follows from how
+many devices of each owner are still open, never more than `ready_max` in all.
+Rule 2: a code that was sent to a device, or may have been, is never sent to another. One that grew old is dropped:
+the cloud's limit is an hour, ours 45 minutes (facts: particle-cloud 7).
+Rule 3: codes are never written down; the journal knows their fingerprints only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from provisioner.errors import ClaimCodeUnavailable, CloudError
+from provisioner.line.hold import LineHold
+from provisioner.line.ledger import Ledger
+from provisioner.line.uplink import Uplink
+from provisioner.secrets import ClaimCode
+
+Owner = str | None  # a customer's name, or the account's (None where none is configured)
+
+
+class MakesCodes(Protocol):
+    """Makes one new code for an owner; the first time, the customer too."""
+
+    async def __call__(self, owner: Owner) -> ClaimCode:
+        """Return a new code. Raises CloudError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    code: ClaimCode
+    made_s: float
+
+
+class ClaimCodes:
+    """A small stock of codes for each owner. One `keep_stocked` task fills it; stations take from it."""
+
+    def __init__(
+        self,
+        make: MakesCodes,
+        ledger: Ledger,
+        uplink: Uplink,
+        hold: LineHold,
+        *,
+        each_max: int,
+        ready_max: int,
+        age_max_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._make = make
+        self._ledger = ledger
+        self._uplink = uplink
+        self._hold = hold
+        self._each_max = each_max
+        self._ready_max = ready_max
+        self._age_max_s = age_max_s
+        self._clock = clock
+        self._ready: dict[Owner, deque[_Ready]] = {}
+        self._asked: deque[Owner] = deque(maxlen=64)
+        self._wake = trio.Event()
+        self._arrived = trio.Event()
+
+    async def take(self, owner: Owner, *, wait_s: float) -> ClaimCode:
+        """Take a code for one device. Raises ClaimCodeUnavailable when none comes within `wait_s`."""
+        with trio.move_on_after(wait_s):
+            while (code := self._pop(owner)) is None:
+                if owner not in self._asked:
+                    self._asked.append(owner)
+                self._wake.set()
+                await self._arrived.wait()
+        self._wake.set()
+        if code is None:
+            raise ClaimCodeUnavailable("no claim code was ready for this device")
+        return code
+
+    def put_back(self, owner: Owner, code: ClaimCode, *, made_s: float) -> None:
+        """Return a code that certainly never left for a device."""
+        self._ready.setdefault(owner, deque()).appendleft(_Ready(code, made_s))
+
+    async def keep_stocked(self) -> None:
+        """Fill the stock until cancelled."""
+        while True:
+            await self._hold.wait_cloud_open()
+            owner = self._next_wanted()
+            if owner is _NOBODY:
+                with trio.move_on_after(30):  # codes age while nothing else happens
+                    await self._wake.wait()
+                self._wake = trio.Event()
+                continue
+            await self._stock_one(owner)  # type: ignore[arg-type]
+
+    async def stocked(self) -> None:
+        """Wait until every wanted code lies ready: before a single radio leaves the uplink for a window."""
+        while self._next_wanted() is not _NOBODY:
+            self._wake.set()
+            await self._arrived.wait()
+
+    def oldest_age_s(self) -> float:
+        """Age of the oldest code that lies ready, in seconds; 0 if none does."""
+        made = [ready.made_s for stock in self._ready.values() for ready in stock]
+        return self._clock() - min(made) if made else 0.0
+
+    async def _stock_one(self, owner: Owner) -> None:
+        # Aged from before the request: the cloud's hour began somewhere after it.
+        made_s = self._clock()
+        try:
+            async with self._uplink.present():
+                code = await self._make(owner)
+        except CloudError as fault:
+            self._hold.report(fault)
+            return
+        self._ready.setdefault(owner, deque()).append(_Ready(code, made_s))
+        if owner in self._asked:
+            self._asked.remove(owner)
+        self._announce()
+
+    def _next_wanted(self) -> Owner | object:
+        """Whose code to make next: asked for first, then one for every owner, then up to `each_max`."""
+        self._drop_old()
+        wanted = self._ledger.codes_wanted()
+        have = Counter({owner: len(stock) for owner, stock in self._ready.items()})
+        for owner in self._asked:
+            if wanted[owner] and not have[owner]:
+                return owner
+        if have.total() >= self._ready_max:
+            return _NOBODY
+        short = [owner for owner in wanted if have[owner] < min(wanted[owner], self._each_max)]
+        return min(short, key=lambda owner: have[owner]) if short else _NOBODY
+
+    def _pop(self, owner: Owner) -> ClaimCode | None:
+        self._drop_old()
+        stock = self._ready.get(owner)
+        return stock.popleft().code if stock else None
+
+    def _drop_old(self) -> None:
+        oldest_s = self._clock() - self._age_max_s
+        for stock in self._ready.values():
+            while stock and stock[0].made_s < oldest_s:
+                stock.popleft()
+
+    def _announce(self) -> None:
+        self._arrived.set()
+        self._arrived = trio.Event()
+
+
+_NOBODY = object()

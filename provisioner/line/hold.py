@@ -1,0 +1,90 @@
+"""Holding the line: a bad site must not burn good boards.
+
+Rule 1: only faults with blame `site` come here. One that can pass by itself (cloud unreachable, busy) holds the
+line until the cloud answers again; one that needs a person (credentials, factory Wi-Fi) holds it for good.
+Rule 2: while the line is held, no station begins a visit. While the cloud is the reason, no claim code is made
+and no confirmation gives up; when it is the factory Wi-Fi, boards already told to connect are still confirmed.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from provisioner.errors import Again, CloudError, ProvisionerError
+from provisioner.journal.writer import Journal
+from provisioner.model import DeviceID
+
+
+class LineHold:
+    """Open until something holds it. `same_fault_holds_at` devices in a row with one site fault hold it for good."""
+
+    def __init__(self, journal: Journal, *, same_fault_holds_at: int) -> None:
+        self._journal = journal
+        self._same_fault_holds_at = same_fault_holds_at
+        self._row: list[tuple[str, DeviceID]] = []
+        self._open = trio.Event()
+        self._open.set()
+        self._cloud_open = trio.Event()
+        self._cloud_open.set()
+        self._held = trio.Event()
+        self.reason: ProvisionerError | None = None
+        self.for_good = False
+        self.held_for_good = trio.Event()
+
+    def report(self, fault: ProvisionerError) -> None:
+        """A site fault that concerns everybody: hold the line, for good if only a person can mend it."""
+        for_good = fault.again is not Again.THIS_RUN or not isinstance(fault, CloudError)
+        if self.for_good or (self.reason is not None and not for_good):
+            return
+        self.reason, self.for_good = fault, for_good
+        self._open = trio.Event()
+        if isinstance(fault, CloudError):
+            self._cloud_open = trio.Event()
+        self._held.set()
+        self._journal.append("line.held", code=fault.code, blame=fault.blame, remedy=fault.remedy, detail=fault.detail)
+        if for_good:
+            self.held_for_good.set()
+
+    def device_met(self, fault: ProvisionerError, device: DeviceID) -> None:
+        """A site fault that one device met (it could not join the factory Wi-Fi): hold when it repeats in a row."""
+        if self._row and self._row[-1][0] != fault.code:
+            self._row.clear()
+        if all(seen != device for _, seen in self._row):
+            self._row.append((fault.code, device))
+        if len(self._row) >= self._same_fault_holds_at:
+            self.report(fault)
+
+    def device_passed(self) -> None:
+        """A device was proven: the site works, the row is broken."""
+        self._row.clear()
+
+    def release(self) -> None:
+        """The cloud answers again."""
+        if self.reason is not None and not self.for_good:
+            self._journal.append("line.released", code=self.reason.code)
+            self.reason = None
+            self._held = trio.Event()
+            self._cloud_open.set()
+            self._open.set()
+
+    def give_up(self) -> None:
+        """The passing fault has lasted too long: from now on it needs a person."""
+        self.for_good = True
+        self.held_for_good.set()
+
+    async def wait_open(self) -> None:
+        """Wait until stations may begin a visit."""
+        await self._open.wait()
+
+    @property
+    def cloud_is_open(self) -> bool:
+        """Whether asking the cloud makes sense now."""
+        return self._cloud_open.is_set()
+
+    async def wait_cloud_open(self) -> None:
+        """Wait until asking the cloud makes sense."""
+        await self._cloud_open.wait()
+
+    async def wait_held(self) -> None:
+        """Wait until something holds the line."""
+        await self._held.wait()

@@ -1,0 +1,204 @@
+"""Where every listed device stands, folded from the journal's records and from nothing else.
+
+Rule 1: the ledger is told by the journal, never by a stage: what is not written has not happened.
+Rule 2: every transition goes through the table in `steps.py`.
+Rule 3: the sums always match: every listed device is in exactly one state.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import trio
+
+from provisioner.errors import Again, Blame, ProvisionerError
+from provisioner.journal.records import Record
+from provisioner.line.manifest import Manifest
+from provisioner.line.proof import wanted_owner
+from provisioner.line.steps import MOVING_EVENTS, OUTCOME, State, after
+from provisioner.model import DeviceID, ListedDevice, Outcome
+
+_WANTS_CODE = frozenset({State.LISTED, State.IMPORTED, State.IDENTIFIED})
+_ENDED = frozenset(OUTCOME)
+
+
+@dataclass(slots=True)
+class Standing:
+    """One device in this run. `handshake_before` and `cloud_from` are the evidence kept at `connect.intended`."""
+
+    state: State = State.LISTED
+    visits: int = 0
+    may_come_again: bool = True
+    with_station: str | None = None
+    handshake_before: datetime | None = None
+    cloud_from: datetime | None = None
+
+
+def again_of(code: str) -> Again:
+    """Whether a failure of that code may be tried again, from the error tree; unknown codes: next run."""
+    return _AGAIN.get(code, Again.NEXT_RUN)
+
+
+def _tree(cls: type[ProvisionerError]) -> Iterator[type[ProvisionerError]]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from _tree(child)
+
+
+_AGAIN = {cls.code: cls.again for cls in _tree(ProvisionerError)}
+
+
+class Ledger:
+    """The standing of every device of one manifest, and what is still open."""
+
+    def __init__(self, manifest: Manifest, *, account: str | None, visits_max: int) -> None:
+        self.manifest = manifest
+        self._account = account
+        self._visits_max = visits_max
+        self._standing: dict[DeviceID, Standing] = {}
+        self.states: Counter[State] = Counter()
+        self._codes_wanted: Counter[str | None] = Counter()
+        self._changed = trio.Event()
+        self.open = 0
+        for device in manifest:
+            self._standing[device.id] = Standing()
+            self.states[State.LISTED] += 1
+            self.open += 1
+            self._count_code(device, State.LISTED, +1)
+
+    # --- telling ---
+
+    def see(self, record: Record) -> None:
+        """Fold one record in. Records about other devices, or that move nothing, change nothing."""
+        if record.device is None or record.event not in MOVING_EVENTS:
+            return
+        device = self.manifest.find(DeviceID(record.device))
+        if device is None:
+            return
+        standing = self._standing[device.id]
+        self._move(device, standing, after(standing.state, record.event))
+        if record.event == "device.identified":
+            standing.visits += 1
+        elif record.event == "connect.intended":
+            self._keep_evidence(standing, record)
+        elif record.event in ("device.failed", "device.refused"):
+            standing.may_come_again = again_of(record.code or "") is Again.THIS_RUN
+
+    def _move(self, device: ListedDevice, standing: Standing, state: State) -> None:
+        before = standing.state
+        if state is before:
+            return
+        standing.state = state
+        self.states[before] -= 1
+        self.states[state] += 1
+        self.open += (before in _ENDED) - (state in _ENDED)
+        self._count_code(device, before, -1)
+        self._count_code(device, state, +1)
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def _count_code(self, device: ListedDevice, state: State, change: int) -> None:
+        if state in _WANTS_CODE and device.claim.needs_claim_code:
+            self._codes_wanted[wanted_owner(device, self._account)] += change
+
+    @staticmethod
+    def _keep_evidence(standing: Standing, record: Record) -> None:
+        evidence = record.evidence or {}
+        standing.handshake_before = _time(evidence.get("handshake_before"))
+        standing.cloud_from = _time(evidence.get("cloud_from"))
+
+    # --- asking ---
+
+    def __getitem__(self, device: DeviceID) -> Standing:
+        return self._standing[device]
+
+    def codes_wanted(self) -> Counter[str | None]:
+        """How many devices may still need a claim code, by owner (None: nobody's name, i.e. the account)."""
+        return +self._codes_wanted
+
+    def may_visit(self, device: DeviceID) -> bool:
+        """Whether a station may begin a visit to this device now."""
+        standing = self._standing[device]
+        if standing.with_station is not None or standing.visits >= self._visits_max:
+            return False
+        if standing.state is State.FAILED:
+            return standing.may_come_again
+        return standing.state in (State.IMPORTED, State.UNKNOWN, State.SKIPPED)
+
+    def devices_in(self, states: Iterable[State]) -> Iterator[ListedDevice]:
+        """The listed devices in any of these states, in the manifest's order."""
+        wanted = frozenset(states)
+        return (device for device in self.manifest if self._standing[device.id].state in wanted)
+
+    def outcomes(self) -> Counter[Outcome]:
+        """Devices by outcome; devices without one are not counted."""
+        return Counter(
+            {outcome: sum(self.states[s] for s, o in OUTCOME.items() if o is outcome) for outcome in Outcome}
+        )
+
+    async def wait_changed(self) -> None:
+        """Wait until any device's state changes."""
+        await self._changed.wait()
+
+    async def wait_all_ended(self) -> None:
+        """Wait until every device has an outcome."""
+        while self.open:
+            await self._changed.wait()
+
+
+def _time(value: object) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else None
+
+
+# --- what earlier runs of the same manifest left ---
+
+
+@dataclass(slots=True)
+class Earlier:
+    """One device as earlier runs left it: the last final record, and an intention to connect without a final."""
+
+    outcome: Outcome | None = None
+    code: str = ""
+    blame: Blame | None = None
+    owner: str | None = None
+    connecting: bool = False
+    handshake_before: datetime | None = None
+    cloud_from: datetime | None = None
+    evidence: dict[str, object] | None = None
+
+
+class History:
+    """Folds the journals of earlier runs; holds one small entry for each device that appears in them."""
+
+    def __init__(self) -> None:
+        self._devices: dict[DeviceID, Earlier] = {}
+
+    def see(self, record: Record) -> None:
+        """Fold one record of an earlier run in, oldest run first."""
+        if record.device is None:
+            return
+        if record.event == "connect.intended":
+            entry = self._entry(record.device)
+            evidence = record.evidence or {}
+            entry.connecting, entry.outcome = True, None
+            entry.handshake_before = _time(evidence.get("handshake_before"))
+            entry.cloud_from = _time(evidence.get("cloud_from"))
+        elif record.event == "connect.refused":
+            self._entry(record.device).connecting = False
+        elif record.outcome is not None and record.event.startswith("device."):
+            entry = self._entry(record.device)
+            entry.outcome, entry.code = Outcome(record.outcome), record.code or ""
+            entry.blame = Blame(record.blame) if record.blame else None
+            entry.evidence = dict(record.evidence) if record.evidence else None
+            # Unknown keeps its evidence: the cloud may still prove it.
+            entry.connecting = entry.connecting and entry.outcome is Outcome.UNKNOWN
+
+    def of(self, device: DeviceID) -> Earlier | None:
+        """What earlier runs know of this device."""
+        return self._devices.get(device)
+
+    def _entry(self, device: str) -> Earlier:
+        return self._devices.setdefault(DeviceID(device), Earlier())

@@ -1,0 +1,418 @@
+"""The run's one nursery: import, then stations beside confirmers, until every device has an outcome.
+
+Rule 1: whoever works longer than a call is started here; nothing outlives `run_line`.
+Rule 2: the order is fixed: carry over what is proven, import, settle what an earlier run left open, work, close
+the books. Every listed device leaves with exactly one outcome.
+Rule 3: a graceful stop ends visits under way, a hold for good and an empty bench end the run; a second stop
+cancels. In all cases the books are closed and the sums match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVarTuple
+
+import trio
+
+from provisioner.cloud.client import CloudClient
+from provisioner.cloud.payloads import ProductInfo
+from provisioner.errors import Blame, CloudError, ExitCode, NotProven, NotSeen, ProvisionerError, RunEnded
+from provisioner.journal.writer import Journal
+from provisioner.line.air import Air, CameBack, Suffixes
+from provisioner.line.claim_codes import ClaimCodes, Owner
+from provisioner.line.confirmer import Confirmer
+from provisioner.line.hold import LineHold
+from provisioner.line.importer import Chunk, Importer
+from provisioner.line.ledger import Earlier, History, Ledger
+from provisioner.line.lookups import Lookups
+from provisioner.line.manifest import Manifest
+from provisioner.line.proof import Expectation, wanted_owner
+from provisioner.line.shift import Shift
+from provisioner.line.station import HandedOver, Shared, Station
+from provisioner.line.steps import State
+from provisioner.line.uplink import Uplink
+from provisioner.model import ClaimTo, CloudDevice, ListedDevice, Outcome, WifiProfile
+from provisioner.network.switcher import Link, NetworkSwitcher
+from provisioner.network.switcher import Uplink as UplinkKind
+from provisioner.secrets import ClaimCode, Secret
+from provisioner.settings import Settings
+from provisioner.softap.channel import SetupChannel
+
+_Args = TypeVarTuple("_Args")
+READERS = 4  # owner reads ahead of visits; each is one request of a few hundred milliseconds
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a run is made of; `app.py` builds it. `product` is None for account devices outside products."""
+
+    manifest: Manifest
+    settings: Settings
+    cloud: CloudClient
+    product: ProductInfo | None
+    journal: Journal
+    ledger: Ledger
+    history: History
+    wifi: Mapping[str, tuple[WifiProfile, Secret | None]]
+    stations: Sequence[tuple[str, NetworkSwitcher]]
+    open_channel: Callable[[Link], SetupChannel]
+    age_clock: Callable[[], float]
+    scans: AsyncIterator[str] | None = None
+
+
+@dataclass
+class Stop:
+    """How a run is asked to end: `gently` between two boards."""
+
+    gently: trio.Event = field(default_factory=trio.Event)
+    why: str = "the run was stopped"
+    by_person: bool = False
+
+
+async def run_line(parts: Parts, stop: Stop, *, import_only: bool = False) -> ExitCode:
+    """Work the manifest until every device has an outcome; return what the end means to a script."""
+    run = _Run(parts, stop)
+    try:
+        async with trio.open_nursery() as line:
+            line.start_soon(run.watch_site)
+            line.start_soon(run.watch_stop)
+            with run.work_scope:
+                await run.prepare()
+                if not import_only:
+                    await run.work(line)
+            line.cancel_scope.cancel()
+    finally:
+        run.close_books(import_only=import_only)
+    return run.exit_code(import_only=import_only)
+
+
+class _Run:
+    """The parts of one run, wired."""
+
+    def __init__(self, parts: Parts, stop: Stop) -> None:
+        settings, budgets, limits = parts.settings, parts.settings.budgets, parts.settings.limits
+        self.parts = parts
+        self.stop = stop
+        self.work_scope = trio.CancelScope()
+        self.last_visit_s = trio.current_time()
+        self.uplink = Uplink()
+        self.hold = LineHold(parts.journal, same_fault_holds_at=limits.same_site_fault_holds_at)
+        self.air = Air(back_after_s=budgets.setup_network_back_s, signal_floor_dbm=limits.signal_floor_dbm)
+        self.importer = (
+            Importer(
+                parts.cloud,
+                parts.product,
+                parts.manifest,
+                parts.journal,
+                chunk_max=settings.cloud.import_chunk_devices_max,
+            )
+            if parts.product is not None
+            else None
+        )
+        self.lookups = Lookups(self.read_device, self.uplink, report=self.hold.report)
+        self.codes = ClaimCodes(
+            self.make_code,
+            parts.ledger,
+            self.uplink,
+            self.hold,
+            each_max=max(1, len(parts.stations)),
+            ready_max=limits.claim_codes_ready_max,
+            age_max_s=budgets.claim_code_age_s,
+            clock=parts.age_clock,
+        )
+        self.confirmer = Confirmer(
+            read=self.read_device,
+            claim=self.claim_online,
+            journal=parts.journal,
+            air=self.air,
+            hold=self.hold,
+            uplink=self.uplink,
+            budgets=budgets,
+            waiting_max=limits.confirm_backlog_max,
+            may_visit_again=lambda device: parts.ledger[device].visits < limits.device_attempts_max,
+        )
+        self._customers: set[str] = set()
+        self._shifts_open = 0
+        self._shifts_over = trio.Event()
+        self._shifts_over.set()
+
+    # --- cloud acts in the words of the stages ---
+
+    async def read_device(self, device: ListedDevice) -> CloudDevice:
+        """Read one device by the route its policy proves it on."""
+        if self.parts.product is None:
+            return await self.parts.cloud.account_device(device.id)
+        return await self.parts.cloud.device(self.parts.product, device.id)
+
+    async def make_code(self, owner: Owner) -> ClaimCode:
+        """Make one claim code; the first for a customer creates or finds that customer."""
+        account = self.parts.settings.cloud.account
+        if self.parts.product is None or owner is None or owner == (account or "").lower():
+            return await self.parts.cloud.account_claim_code()
+        if owner not in self._customers:
+            self.parts.journal.append("customer.intended", detail=owner)
+            await self.parts.cloud.ensure_customer(self.parts.product, owner)
+            self.parts.journal.append("customer.ready", detail=owner)
+            self._customers.add(owner)
+        return await self.parts.cloud.customer_claim_code(self.parts.product, owner)
+
+    async def claim_online(self, device: ListedDevice) -> None:
+        """Claim an online device by its ID for the owner its policy names."""
+        customer = (self.parts.product, device.owner) if self.parts.product and device.owner else None
+        await self.parts.cloud.claim_online(device.id, customer=customer)
+
+    # --- before the stations: carry over, import, settle ---
+
+    async def prepare(self) -> None:
+        """Bring every device to the point where stations, or nobody, need to touch it."""
+        todo: list[ListedDevice] = []
+        for device in self.parts.manifest:
+            earlier = self.parts.history.of(device.id)
+            if earlier is not None and self._is_proven(device, earlier):
+                self.parts.journal.append(
+                    "device.carried", **_row(device), outcome=Outcome.PASS, evidence=earlier.evidence or {}
+                )
+            else:
+                todo.append(device)
+        if self.importer is None:
+            for device in todo:
+                self.parts.journal.append("device.imported", **_row(device), code="no_product")
+            return
+        await self._import(self.importer, todo)
+
+    def _is_proven(self, device: ListedDevice, earlier: Earlier) -> bool:
+        """An earlier PASS counts while the manifest still wants what it proved."""
+        if earlier.outcome is not Outcome.PASS or earlier.evidence is None:
+            return False
+        wanted = wanted_owner(device, self.parts.settings.cloud.account)
+        owner = earlier.evidence.get("owner")
+        return wanted is None or (isinstance(owner, str) and owner.lower() == wanted)
+
+    async def _import(self, importer: Importer, todo: list[ListedDevice]) -> None:
+        await self._patiently(importer.look, todo)
+        for round_ in (1, 2):
+            chunks = importer.chunks(round_)
+            if not chunks:
+                break
+            async with trio.open_nursery() as senders:
+                for _ in range(min(self.parts.settings.cloud.import_chunks_at_once, len(chunks))):
+                    senders.start_soon(self._send_chunks, importer, chunks)
+            await self._patiently(importer.look_again)
+        importer.record()
+
+    async def _send_chunks(self, importer: Importer, chunks: list[Chunk]) -> None:
+        while chunks and not self.stop.gently.is_set():
+            chunk = chunks.pop(0)
+            await self._patiently(importer.send, chunk)
+
+    async def _patiently(self, act: Callable[[*_Args], Awaitable[None]], *args: *_Args) -> None:
+        """Do a part of the import; while the cloud is away, wait for it instead of failing."""
+        while True:
+            try:
+                await act(*args)
+            except CloudError as fault:
+                self.hold.report(fault)
+                await self.hold.wait_cloud_open()
+            else:
+                return
+
+    # --- the stations' time ---
+
+    async def work(self, line: trio.Nursery) -> None:
+        """Start everybody and wait until all devices ended, or nobody is left who could end them."""
+        line.start_soon(self.codes.keep_stocked)
+        for _ in range(READERS):
+            line.start_soon(self.lookups.work)
+        for _ in range(self.parts.settings.limits.confirmations_at_once):
+            line.start_soon(self.confirmer.work)
+        self._confirm_imported()
+        await self._settle_earlier()
+        self._shifts_open = len(self.parts.stations)
+        if self._shifts_open:
+            self._shifts_over = trio.Event()
+        for name, switcher in self.parts.stations:
+            line.start_soon(self._shift, name, switcher)
+        line.start_soon(self._claim_when_online)
+        line.start_soon(self._watch_bench)
+        await self.parts.ledger.wait_all_ended()
+
+    def _confirm_imported(self) -> None:
+        """Import only: the list just read is the proof."""
+        if self.importer is None:
+            return
+        for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
+            if not device.needs_visit and device.claim.to is ClaimTo.NONE:
+                self.confirmer.judge_read(self._expect(device), self.importer.seen[device.id])
+
+    async def _settle_earlier(self) -> None:
+        """An intention to connect without a proof: ask the cloud before anybody touches the board again."""
+        for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
+            earlier = self.parts.history.of(device.id)
+            if earlier is not None and earlier.connecting:
+                await self.confirmer.settle(
+                    self._expect(device, visited=True, before=earlier.handshake_before, since=earlier.cloud_from)
+                )
+        await self.confirmer.wait_empty()
+
+    async def _claim_when_online(self) -> None:
+        """Policy `online` without Wi-Fi: no station sees the device; it is claimed when the cloud does."""
+        for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
+            if not device.needs_visit and device.claim.to is ClaimTo.ONLINE:
+                await self.confirmer.add(self._expect(device), station=None)
+
+    async def _shift(self, name: str, switcher: NetworkSwitcher) -> None:
+        station = Station(name, switcher, self._shared(), self.parts.open_channel)
+        shift = Shift(station, self.stop.gently, self.confirmer, self._hand_over, self._visited)
+        station.scribe.append("station.started")
+        try:
+            if self.parts.scans is not None:
+                await shift.work_scanned(self.parts.scans)
+            elif switcher.traits.uplink is UplinkKind.SHARED:
+                await shift.work_in_windows(self.uplink, self._preload)
+            else:
+                await shift.work_separate()
+        finally:
+            station.scribe.append("station.stopped")
+            self._shifts_open -= 1
+        if self._shifts_open == 0:
+            self._shifts_over.set()
+            self._end_soon("no station is left" if station.drained else self.stop.why)
+
+    def _shared(self) -> Shared:
+        parts, settings = self.parts, self.parts.settings
+        return Shared(
+            journal=parts.journal,
+            ledger=parts.ledger,
+            air=self.air,
+            hold=self.hold,
+            lookups=self.lookups,
+            codes=self.codes,
+            suffixes=Suffixes(parts.manifest),
+            budgets=settings.budgets,
+            limits=settings.limits,
+            prefix=settings.softap.prefix,
+            wifi=parts.wifi,
+            account=settings.cloud.account,
+            cloud_time=parts.cloud.clock.at,
+            hand_over=self._hand_over,
+            came_back=self._came_back,
+        )
+
+    async def _hand_over(self, done: HandedOver) -> None:
+        wanted = self._expect(done.device, visited=True, before=done.handshake_before, since=done.cloud_from)
+        await self.confirmer.add(wanted, station=done.station)
+
+    def _came_back(self, back: CameBack) -> None:
+        self.confirmer.setup_network_back(back)
+
+    def _visited(self) -> None:
+        self.last_visit_s = trio.current_time()
+
+    async def _preload(self, devices: list[ListedDevice]) -> None:
+        ids = {device.id for device in devices}
+        if self.importer is not None:
+            found = await self.importer.read(ids)
+        else:
+            found = {device.id: await self.read_device(device) for device in devices}
+        self.lookups.preload(found, ids)
+
+    def _expect(
+        self,
+        device: ListedDevice,
+        *,
+        visited: bool = False,
+        before: datetime | None = None,
+        since: datetime | None = None,
+    ) -> Expectation:
+        return Expectation(
+            device,
+            self.parts.settings.cloud.account,
+            membership=self.parts.product is not None,
+            visited=visited,
+            handshake_before=before,
+            cloud_from=since,
+            tolerance=timedelta(seconds=self.parts.settings.budgets.cloud_clock_tolerance_s),
+        )
+
+    # --- ending ---
+
+    async def watch_stop(self) -> None:
+        """A graceful stop: stations finish the board they have. If no person waits, so do the confirmations."""
+        await self.stop.gently.wait()
+        await self._shifts_over.wait()
+        if not self.stop.by_person and self.hold.cloud_is_open:
+            with trio.move_on_after(self.parts.settings.budgets.confirm_s):
+                await self.confirmer.wait_empty()
+        self.work_scope.cancel()
+
+    async def watch_site(self) -> None:
+        """While the line is held: see whether the cloud answers again; end the run when a person is needed."""
+        while True:
+            await self.hold.wait_held()
+            held_s = trio.current_time()
+            while self.hold.reason is not None and not self.hold.for_good:
+                if await self.parts.cloud.reachable():
+                    self.hold.release()
+                elif trio.current_time() - held_s > self.parts.settings.budgets.site_hold_max_s:
+                    self.hold.give_up()
+                else:
+                    await trio.sleep(self.parts.settings.budgets.site_probe_s)
+            if self.hold.for_good:
+                self._end_soon("the line is held")
+                return
+
+    async def _watch_bench(self) -> None:
+        """End the run when no board has come for a long time and none waits for proof."""
+        idle_stop_s = self.parts.settings.budgets.idle_stop_s
+        while (left_s := self.last_visit_s + idle_stop_s - trio.current_time()) > 0:
+            await trio.sleep(left_s)
+            await self.confirmer.wait_empty()
+        self._end_soon("no board has come to any station for a long time")
+
+    def _end_soon(self, why: str) -> None:
+        if not self.stop.gently.is_set():
+            self.stop.why = why
+        self.stop.gently.set()
+
+    def close_books(self, *, import_only: bool) -> None:
+        """Give every device without an outcome one; a pure import leaves imported devices as they are."""
+        self.confirmer.give_up_all(self.stop.why)
+        for state in (State.CONNECTING, State.IDENTIFIED, State.CLAIM_CODE_SET, State.CONFIGURED, State.LISTED):
+            for device in list(self.parts.ledger.devices_in([state])):
+                self._close(device, RunEnded(f"{device.id}: {self.stop.why}"), unknown=state is State.CONNECTING)
+        if import_only:
+            return
+        for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
+            earlier = self.parts.history.of(device.id)
+            if earlier is not None and earlier.connecting and self.parts.ledger[device.id].visits == 0:
+                self._close(device, NotProven(f"{device.id} was told to connect in an earlier run"), unknown=True)
+            else:
+                self._close(device, NotSeen(f"{device.id} was not worked: {self.stop.why}"), unknown=False)
+
+    def _close(self, device: ListedDevice, reason: ProvisionerError, *, unknown: bool) -> None:
+        self.parts.journal.append(
+            "device.unknown" if unknown else "device.skipped",
+            **_row(device),
+            outcome=Outcome.UNKNOWN if unknown else Outcome.SKIPPED,
+            code=reason.code,
+            blame=Blame(reason.blame),
+            remedy=reason.remedy,
+            detail=reason.detail,
+        )
+
+    def exit_code(self, *, import_only: bool) -> ExitCode:
+        """What the end means: held by the site before failures, failures before unknowns."""
+        if self.hold.for_good:
+            return ExitCode.HELD_BY_SITE
+        outcomes = self.parts.ledger.outcomes()
+        if outcomes[Outcome.FAIL] or outcomes[Outcome.SKIPPED]:
+            return ExitCode.SOME_FAILED
+        if outcomes[Outcome.UNKNOWN]:
+            return ExitCode.SOME_UNKNOWN
+        return ExitCode.ALL_GOOD
+
+
+def _row(device: ListedDevice) -> dict[str, str | int]:
+    return {"tray": device.tray, "slot": device.slot, "device": device.id}

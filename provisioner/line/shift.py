@@ -1,0 +1,172 @@
+"""A station's shift: one board after the other until the line has nothing more for it.
+
+Rule 1: three ways of working, one loop each: an adapter of its own (`work_separate`), the only radio of a
+computer (`work_in_windows`: codes and reads first, then a window of boards, then back to the uplink to confirm),
+and a person with a scanner (`work_scanned`).
+Rule 2: a graceful stop ends a shift between two boards, never in the middle of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from provisioner.errors import CloudError, NotInManifest, ProvisionerError, SwitchError
+from provisioner.line.air import serial_suffix
+from provisioner.line.confirmer import Confirmer
+from provisioner.line.manifest import Manifest
+from provisioner.line.station import HandedOver, Station, Visit, Wanted
+from provisioner.line.uplink import Uplink
+from provisioner.model import DeviceID, ListedDevice, SetupNetwork, printable
+
+
+@dataclass
+class Shift:
+    """What the loops need besides the station: when to stop, and where devices go after their visit."""
+
+    station: Station
+    stop: trio.Event
+    confirmer: Confirmer
+    hand_over: Callable[[HandedOver], Awaitable[None]]
+    visited: Callable[[], None]
+    scan_faults: int = field(default=0)
+
+    @property
+    def over(self) -> bool:
+        """Whether this station takes no more boards."""
+        return self.stop.is_set() or self.station.drained is not None
+
+    async def work_separate(self) -> None:
+        """Visit whatever listed board is heard; hand it over after leaving; begin the next."""
+        while not self.over:
+            await self.station.shared.hold.wait_open()
+            visit = await self._next_board(None)
+            if visit is not None and visit.handed_over is not None:
+                await self.hand_over(visit.handed_over)
+
+    async def work_scanned(self, scans: AsyncIterator[str]) -> None:
+        """One scan, one board."""
+        async for text in scans:
+            if self.over:
+                return
+            try:
+                wanted = resolve(text, self.station.shared.ledger.manifest)
+            except ProvisionerError as refused:
+                self.station.scribe.append(
+                    "scan.refused",
+                    code=refused.code,
+                    blame=refused.blame,
+                    remedy=refused.remedy,
+                    detail=refused.detail,
+                )
+                continue
+            self.station.scribe.append("scan.taken", **({"device": wanted.device} if wanted.device else {}))
+            await self.station.shared.hold.wait_open()
+            visit = await self._scanned_board(wanted)
+            if visit is None:
+                self.station.scribe.append("scan.not_heard", detail="no setup network with that name is heard")
+            elif visit.handed_over is not None:
+                await self.hand_over(visit.handed_over)
+
+    async def _scanned_board(self, wanted: Wanted) -> Visit | None:
+        with trio.move_on_after(self.station.shared.budgets.scanned_board_s):
+            while not self.over:
+                visit = await self._next_board(wanted)
+                if visit is not None:
+                    return visit
+        return None
+
+    async def work_in_windows(self, uplink: Uplink, preload: Callable[[list[ListedDevice]], Awaitable[None]]) -> None:
+        """The only radio: prepare on the uplink, visit a window of boards, come back, prove them, again."""
+        shared = self.station.shared
+        while not self.over:
+            await shared.hold.wait_open()
+            await shared.codes.stocked()
+            open_devices = [d for d in shared.ledger.manifest if d.needs_visit and shared.ledger.may_visit(d.id)]
+            try:
+                async with uplink.present():
+                    await preload(open_devices)
+            except CloudError as fault:
+                shared.hold.report(fault)
+                continue
+            if not open_devices:
+                await self._listen_while_waiting()
+                continue
+            try:
+                async with uplink.away():
+                    try:
+                        done = await self._window()
+                    finally:
+                        with trio.move_on_after(shared.budgets.restore_s, shield=True):
+                            await self.station.switcher.restore(timeout=shared.budgets.restore_s)
+            except SwitchError as fault:
+                self.station.drain(fault)
+                return
+            for handed_over in done:
+                await self.hand_over(handed_over)
+            with trio.move_on_after(shared.budgets.confirm_s):
+                while self.confirmer.waiting and not self.over:
+                    await self._listen_while_waiting()
+
+    async def _window(self) -> list[HandedOver]:
+        """Boards one after the other without the cloud; ends when none is heard, or the codes would grow old."""
+        shared = self.station.shared
+        done: list[HandedOver] = []
+        end_s = trio.current_time() + shared.budgets.claim_code_age_s - shared.codes.oldest_age_s()
+        while len(done) < shared.limits.window_devices_max and trio.current_time() < end_s and not self.over:
+            visit = await self._next_board(None)
+            if visit is None:
+                break
+            if visit.handed_over is not None:
+                done.append(visit.handed_over)
+        return done
+
+    async def _listen_while_waiting(self) -> None:
+        """Hear whether a board that was told to connect is back; take none."""
+        network = await self._find(None)
+        if network is not None:
+            self.station.shared.air.give_back(network)
+        await trio.sleep(self.station.shared.budgets.scan_pause_s)
+
+    async def _next_board(self, wanted: Wanted | None) -> Visit | None:
+        network = await self._find(wanted)
+        if network is None:
+            with trio.move_on_after(self.station.shared.budgets.scan_pause_s):
+                await self.stop.wait()
+            return None
+        self.visited()
+        visit = await self.station.visit(network, wanted)
+        self.station.learn_from(visit)
+        return visit
+
+    async def _find(self, wanted: Wanted | None) -> SetupNetwork | None:
+        try:
+            network = await self.station.find(wanted)
+        except SwitchError as fault:
+            self.scan_faults += 1
+            if self.scan_faults >= self.station.shared.limits.station_faults_drain_at:
+                self.station.drain(fault)
+            return None
+        self.scan_faults = 0
+        return network
+
+
+def resolve(text: str, manifest: Manifest) -> Wanted:
+    """What a scanned label asks for: a device ID, a serial number of this manifest, or a setup network's name.
+
+    Raises NotInManifest. The text comes from a scanner and is hostile until it has been recognised.
+    """
+    label = text.strip()
+    try:
+        device = manifest.find(DeviceID.parse(label))
+    except ValueError:
+        device = next((d for d in manifest if d.serial is not None and d.serial.upper() == label.upper()), None)
+        if device is None:
+            code = label.upper().removeprefix("PHOTON-")
+            if len(code) in (4, 6) and all(char in "23456789ABCDEFGHJKLMNPQRSTUVWXYZ" for char in code):
+                return Wanted(code=code)
+    if device is None:
+        raise NotInManifest(f"{printable(label)!r} is no device of this manifest")
+    return Wanted(device.id, serial_suffix(device.serial) if device.serial else None)
