@@ -661,3 +661,10 @@ class JournalCorrupt(JournalError):
 
     code = "journal_corrupt"
     remedy = "Keep the file as it is; somebody changed it. Compare with a backup before you rely on it."
+
+
+class JournalTooNew(JournalError):
+    """A journal was written by a newer program, in a schema this one does not know. It is not touched."""
+
+    code = "journal_too_new"
+    remedy = "Use the newer provisioner that wrote it; an older one would read it wrongly."

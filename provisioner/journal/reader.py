@@ -1,0 +1,186 @@
+"""Reads journals back: record by record, checking the chain as it goes. Never holds a whole file.
+
+Rule 1: a torn last line is what a crash leaves; it was never acknowledged, so it is left out, and said. Anything
+else that does not verify is refused by line number: nobody may rely on a journal that was changed.
+Rule 2: reading changes nothing; only `cut_torn_tail` does, and its caller holds the lock of the runs folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+
+from provisioner.errors import JournalCorrupt, JournalError, JournalTooNew, JournalWriteFailed
+from provisioner.journal.records import GENESIS, LINE_BYTES_MAX, NotARecord, Record, decode, is_torn
+from provisioner.journal.writer import JOURNAL_NAME
+
+_STAMPED = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{4}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a whole journal turned out to be. `head_hash` is the last record's; compare it with one kept elsewhere.
+
+    `torn_bytes` is the size of an unfinished last line (0: none); the times are None when there is no record.
+    """
+
+    path: Path
+    records: int
+    torn_bytes: int
+    head_hash: str
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class Replay(Iterator[Record]):
+    """One pass over a journal. When it has ended, `torn_bytes` is the size of the unfinished last line, 0 if none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records = 0
+        self.torn_bytes = 0
+        self.head_hash = GENESIS
+        self._run: str | None = None
+        self._lines = self._walk()
+
+    def __next__(self) -> Record:
+        return next(self._lines)
+
+    def close(self) -> None:
+        """Close the file without reading to its end."""
+        self._lines.close()
+
+    def _walk(self) -> Generator[Record, None, None]:
+        try:
+            with self.path.open("rb") as file:
+                line = file.readline(LINE_BYTES_MAX + 1)
+                while line:
+                    following = file.readline(LINE_BYTES_MAX + 1)
+                    if not following and len(line) <= LINE_BYTES_MAX and is_torn(line):
+                        self.torn_bytes = len(line)
+                        return
+                    yield self._record(line)
+                    line = following
+        except OSError as error:
+            raise JournalError(
+                f"{self.path} cannot be read: {error.strerror or error}",
+                remedy="Check the name of the run (`provisioner status`) and your right to read the runs folder.",
+            ) from error
+
+    def _record(self, line: bytes) -> Record:
+        place = f"{self.path}:{self.records + 1}"
+        try:
+            record = decode(line)
+        except NotARecord as error:
+            raise JournalCorrupt(f"{place}: {error}") from None
+        except JournalTooNew as error:
+            raise JournalTooNew(f"{place}: {error.detail}") from None
+        if not line.endswith(b"\n"):
+            raise JournalCorrupt(f"{place}: the line does not end")
+        if record.prev != self.head_hash:
+            raise JournalCorrupt(f"{place}: 'prev' is not the hash of the record before: one was changed or is missing")
+        if record.seq != self.records:
+            raise JournalCorrupt(f"{place}: 'seq' is {record.seq}, but this is record {self.records} (from 0)")
+        if record.run != (self._run or record.run):
+            raise JournalCorrupt(f"{place}: the record is of another run")
+        self._run = record.run
+        self.records += 1
+        self.head_hash = record.hash
+        return record
+
+
+def replay(path: Path) -> Replay:
+    """Iterate over a journal's records, each checked against the chain before it is given out.
+
+    Raises JournalCorrupt naming the line and what is wrong, JournalTooNew, JournalError when it cannot be read.
+    """
+    return Replay(path)
+
+
+def verify(path: Path) -> Verification:
+    """Check a whole journal. Raises as `replay` does."""
+    pass_over = replay(path)
+    first_at = last_at = None
+    for record in pass_over:
+        first_at = first_at or record.at
+        last_at = record.at
+    return Verification(path, pass_over.records, pass_over.torn_bytes, pass_over.head_hash, first_at, last_at)
+
+
+def cut_torn_tail(path: Path) -> int:
+    """Cut an unfinished last line off, and return how many bytes that was. The caller holds the runs folder's lock.
+
+    Raises as `replay` does (a corrupt journal is not touched), and JournalWriteFailed.
+    """
+    torn_bytes = verify(path).torn_bytes
+    if torn_bytes:
+        try:
+            with path.open("r+b") as file:
+                file.truncate(os.fstat(file.fileno()).st_size - torn_bytes)
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise JournalWriteFailed(f"{path} cannot be repaired: {error.strerror or error}") from error
+    return torn_bytes
+
+
+# --- which runs there are ---
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run on the disk; `path` is its folder, `journal` its journal."""
+
+    id: str
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """The run's journal."""
+        return self.path / JOURNAL_NAME
+
+
+def runs(runs_dir: Path) -> list[RunFolder]:
+    """All runs that have a journal, oldest first; none when there is no such folder. Raises JournalError."""
+    try:
+        found = [
+            RunFolder(entry.name, Path(entry.path))
+            for entry in os.scandir(runs_dir)
+            if entry.is_dir() and (Path(entry.path) / JOURNAL_NAME).is_file()
+        ]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise JournalError(f"{runs_dir} cannot be read: {error.strerror or error}") from error
+    found.sort(key=lambda run: run.id)
+    ordered: list[RunFolder] = []
+    for _, same_second in groupby(found, key=_second):
+        tied = list(same_second)
+        # Two runs can begin in one second (an import with nothing to do), and then the dice do not sort by time.
+        ordered += sorted(tied, key=_began) if len(tied) > 1 else tied
+    return ordered
+
+
+def newest(runs_dir: Path) -> RunFolder | None:
+    """The run that began last, if there is one."""
+    return next(reversed(runs(runs_dir)), None)
+
+
+def _second(run: RunFolder) -> str:
+    stamped = _STAMPED.fullmatch(run.id)
+    return stamped.group(1) if stamped else run.id
+
+
+def _began(run: RunFolder) -> tuple[str, str]:
+    reading = replay(run.journal)
+    try:
+        first = next(reading, None)
+    except JournalError:
+        first = None  # listing runs must not fail on one of them; whoever reads it will be told
+    finally:
+        reading.close()
+    return (first.at.isoformat(timespec="milliseconds") if first else "", run.id)

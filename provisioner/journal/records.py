@@ -1,0 +1,356 @@
+"""What one line of the journal says, as a frozen type and as bytes. Pure.
+
+Rule 1: a line is one JSON object in UTF-8, compact, its keys in one order, and ends with a newline. The order is
+the CLI contract's: `v seq at mono_ms run event`, then of `CORE` what applies, then `detail` and our additions in
+the order they were given, and last `prev` and `hash`. A field without a value is left out.
+Rule 2: `hash` is the SHA-256, in lower-case hex, of exactly the bytes that stand before `,"hash":"` (the brace at
+the start is one of them, the last is the quote that closes `prev`). `prev` is the `hash` of the line before,
+`GENESIS` in the first. Changing, dropping or moving any line but the last breaks the chain.
+Rule 3: no secret gets in: a `Secret` anywhere in the fields is refused, at the price of stopping the run.
+Rule 4: control, bidi and other invisible characters are written as `\\uXXXX`: showing the file harms no terminal.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, TypedDict
+
+from provisioner.errors import Blame, JournalTooNew
+from provisioner.model import DeviceID, Outcome, printable
+from provisioner.secrets import Secret
+
+SCHEMA_VERSION = 1
+GENESIS = "0" * 64
+LINE_BYTES_MAX = 8 * 1024 * 1024  # run.started names every tray; 40,000 of them are about 1 MB
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+_HEAD = ("v", "seq", "at", "mono_ms", "run", "event")
+_TEXTS = ("station", "operator", "tray", "ssid", "bssid", "step", "code", "remedy", "detail")
+_NUMBERS = ("slot", "attempt")
+CORE = ("station", "operator", "tray", "slot", "device", "ssid", "bssid", "attempt", "step", "outcome", "code", "blame",
+        "remedy", "evidence", "detail")  # fmt: skip
+_SEALS = ("prev", "hash")
+_RESERVED = frozenset((*_HEAD, *_SEALS))
+
+_EVENT = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+")
+_KEY = re.compile(r"[a-z][a-z0-9_]*")
+_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
+_SEAL_BYTES = len(b',"hash":""}') + 64
+# JSON itself escapes below 0x20. These would move a cursor, turn text round, hide, end a line, or not be UTF-8.
+_UNSAFE = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\uffff"
+    "\U000e0000-\U000e0fff]"
+)
+
+
+class NotARecord(ValueError):
+    """A line that is not a record this program could have written; the message says why."""
+
+
+class Fields(TypedDict, total=False):
+    """What `append` takes beside the event. A new key is added here, so that mypy knows every word we write.
+
+    A value of None is the same as leaving the key out.
+    """
+
+    station: str | None
+    operator: str | None
+    tray: str | None
+    slot: int | None
+    device: DeviceID | str | None
+    ssid: str | None
+    bssid: str | None
+    attempt: int | None
+    step: str | None
+    outcome: Outcome | str | None
+    code: str | None
+    blame: Blame | str | None
+    remedy: str | None
+    evidence: Mapping[str, JSON] | None
+    detail: str | None
+    # our additions: the run as a whole
+    tool: str
+    command: str
+    product: str
+    lot: str
+    manifest: str
+    manifest_sha256: str
+    settings: str
+    settings_sha256: str
+    clock: str
+    host: str
+    seed: int
+    devices: int
+    trays: Mapping[str, int]
+    stations: Sequence[str]
+    resumes: Sequence[str]
+    counts: Mapping[str, int]
+    # our additions: one act
+    again: str
+    bytes: int
+    claim_code: str  # its fingerprint, never the code
+    customer: str
+    file: str
+    owner: str | None
+    reason: str
+    seconds: float
+    serial: str | None
+    signal_dbm: int
+    status: int
+    wifi: str  # the profile's name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One thing that was about to be done, or was done. None means that the line does not say it.
+
+    `at` is UTC in whole milliseconds, for people; `mono_ms` counts from the journal's opening by a clock that is
+    never set, for durations. `outcome` and `blame` are one of `Outcome` and `Blame`; `extra` has all other keys.
+    """
+
+    v: int = SCHEMA_VERSION
+    seq: int
+    at: datetime
+    mono_ms: int
+    run: str
+    event: str
+    station: str | None = None
+    operator: str | None = None
+    tray: str | None = None
+    slot: int | None = None
+    device: DeviceID | None = None
+    ssid: str | None = None
+    bssid: str | None = None
+    attempt: int | None = None
+    step: str | None = None
+    outcome: Outcome | None = None
+    code: str | None = None
+    blame: Blame | None = None
+    remedy: str | None = None
+    evidence: Mapping[str, JSON] | None = None
+    detail: str | None = None
+    extra: Mapping[str, JSON] = field(default_factory=dict)
+    prev: str = GENESIS
+    hash: str = ""
+
+
+# --- writing ---
+
+
+def compose(
+    event: str, fields: Mapping[str, object], *, seq: int, at: datetime, mono_ms: int, run: str, prev: str
+) -> tuple[Record, bytes]:
+    """Make the record of these fields and its line, newline included.
+
+    Raises ValueError, which is our bug, for an event that is not dotted lower case, a key that is reserved, a value
+    that JSON or the schema cannot hold, a line over LINE_BYTES_MAX, and a `Secret` anywhere.
+    """
+    plain: dict[str, Any] = {key: _plain(value, key) for key, value in fields.items() if value is not None}
+    if misplaced := _RESERVED & plain.keys():
+        raise ValueError(f"the journal itself writes {sorted(misplaced)}")
+    if wrong := [key for key in plain if not _KEY.fullmatch(key)]:
+        raise ValueError(f"not a key of the journal: {wrong}")
+    if isinstance(plain.get("device"), str):
+        plain["device"] = DeviceID.parse(plain["device"])  # SoftAP's upper case becomes the one spelling
+    whole = {"seq": seq, "mono_ms": mono_ms, "run": run, "event": event, "prev": prev, **plain}
+    record = _checked(SCHEMA_VERSION, _whole_ms(at), whole)
+    body = _body(record)
+    record = replace(record, hash=hashlib.sha256(body).hexdigest())
+    line = _sealed(body, record.hash)
+    if len(line) > LINE_BYTES_MAX:
+        raise ValueError(f"a record of {len(line):,} bytes; {LINE_BYTES_MAX:,} are the most")
+    return record, line
+
+
+def encode(record: Record) -> bytes:
+    """Return the record's line, newline included: for a record of ours, the very bytes it was read from."""
+    return _sealed(_body(record), record.hash)
+
+
+def _body(record: Record) -> bytes:
+    whole: dict[str, JSON] = {
+        "v": record.v,
+        "seq": record.seq,
+        "at": _at_text(record.at),
+        "mono_ms": record.mono_ms,
+        "run": record.run,
+        "event": record.event,
+    }
+    for key in CORE:
+        value = getattr(record, key)
+        if value is not None:
+            whole[key] = value
+    whole.update(record.extra)
+    whole["prev"] = record.prev
+    text = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _UNSAFE.sub(_escaped, text)[:-1].encode()
+
+
+def _sealed(body: bytes, digest: str) -> bytes:
+    return b'%b,"hash":"%b"}\n' % (body, digest.encode())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return json.dumps(found.group())[1:-1]  # a surrogate pair where one \uXXXX is too short
+
+
+def _plain(value: object, where: str) -> JSON:
+    """Copy a value into what JSON gives back on reading, so that listeners see what readers will see."""
+    result: JSON
+    match value:
+        case Secret():
+            raise ValueError(f"a secret in {where!r}; the journal keeps only fingerprints")
+        case None | bool():
+            result = value
+        case enum.Enum():
+            result = _plain(value.value, where)
+        case int():
+            result = int(value)
+        case float():
+            if not math.isfinite(value):
+                raise ValueError(f"{where!r} is {value}, which JSON cannot say")
+            result = float(value)
+        case str():
+            result = str(value)
+        case Mapping():
+            for key in value:
+                if not isinstance(key, str):
+                    raise ValueError(f"a key in {where!r} is {type(key).__name__}, not text")
+            result = {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+        case list() | tuple():
+            result = [_plain(item, where) for item in value]
+        case _:
+            raise ValueError(f"{where!r} is a {type(value).__name__}, which JSON cannot say")
+    return result
+
+
+def _whole_ms(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("a record's time has no time zone")
+    return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _at_text(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# --- reading ---
+
+
+def decode(line: bytes) -> Record:
+    """Read one line, with or without its newline, and check it against its own hash.
+
+    Raises NotARecord with what is wrong, JournalTooNew for a schema version this program does not know. Keys it
+    does not know are kept in `extra`: adding keys does not need a new version.
+    """
+    line = line.removesuffix(b"\n")
+    if len(line) >= LINE_BYTES_MAX:
+        raise NotARecord(f"longer than {LINE_BYTES_MAX:,} bytes")
+    whole = _parsed(line)
+    v = whole.pop("v", None)
+    if isinstance(v, int) and v > SCHEMA_VERSION:
+        raise JournalTooNew(f"the record has schema version {v}; this program reads up to {SCHEMA_VERSION}")
+    if type(v) is not int or v != SCHEMA_VERSION:
+        raise NotARecord("the schema version 'v' is missing or not one that was ever written")
+    seal = _SEAL.fullmatch(line, len(line) - _SEAL_BYTES) if len(line) > _SEAL_BYTES else None
+    if seal is None or whole.pop("hash", None) != seal.group(1).decode():
+        raise NotARecord("'hash' is missing, or is not the last key")
+    if hashlib.sha256(line[: seal.start()]).hexdigest().encode() != seal.group(1):
+        raise NotARecord("its bytes do not give its 'hash': the line was changed")
+    at = whole.pop("at", None)
+    if not isinstance(at, str) or not _AT.fullmatch(at):
+        raise NotARecord("'at' is not a UTC time in milliseconds")
+    try:
+        record = _checked(v, datetime.fromisoformat(at), whole)
+    except ValueError as error:
+        raise NotARecord(str(error)) from None
+    return replace(record, hash=seal.group(1).decode())
+
+
+def is_torn(tail: bytes) -> bool:
+    """Whether the last bytes of a journal can be a write that a crash cut, which was never acknowledged.
+
+    A crash can leave a part of one line, with or without its newline (pages reach a disk in any order). It cannot
+    leave a whole line with something behind it, nor a line that ends properly and is wrong: that is a change.
+    """
+    text = tail.removesuffix(b"\n").decode(errors="replace")
+    try:
+        whole, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return True
+    if not isinstance(whole, dict):
+        return True
+    return end == len(text) and not tail.endswith(b"\n")
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        whole = json.loads(
+            line.decode(), object_pairs_hook=_no_key_twice, parse_constant=_no_constant, parse_float=_finite
+        )
+    except UnicodeDecodeError:
+        raise NotARecord("not UTF-8 text") from None
+    except RecursionError:
+        raise NotARecord("nested too deeply") from None
+    except ValueError as error:  # JSONDecodeError is one; an endless number is another
+        raise NotARecord(f"not JSON: {printable(str(error), 120)}") from None
+    if not isinstance(whole, dict):
+        raise NotARecord("not a JSON object")
+    return whole
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return unique
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number too large for a float")
+    return number
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number JSON knows")
+
+
+def _checked(v: int, at: datetime, whole: dict[str, Any]) -> Record:
+    """Build a record from plain values; the same checks for what we write and for what we read."""
+    given = dict(whole)
+    known: dict[str, Any] = {key: _take(given, key, int) for key in ("seq", "mono_ms")}
+    known |= {key: _take(given, key, str) for key in ("run", "event", "prev")}
+    if not _EVENT.fullmatch(known["event"]):
+        raise ValueError(f"{printable(known['event'])!r} is not an event: dotted, lower case, past tense")
+    known |= {key: _take(given, key, str) for key in _TEXTS if key in given}
+    known |= {key: _take(given, key, int) for key in _NUMBERS if key in given}
+    if "device" in given:
+        text = _take(given, "device", str)
+        known["device"] = DeviceID.parse(text)
+        if known["device"] != text:
+            raise ValueError("'device' is not in its one spelling, lower case")
+    if "outcome" in given:
+        known["outcome"] = Outcome(_take(given, "outcome", str))
+    if "blame" in given:
+        known["blame"] = Blame(_take(given, "blame", str))
+    if "evidence" in given:
+        known["evidence"] = _take(given, "evidence", dict)
+    return Record(v=v, at=at, **known, extra=given)
+
+
+def _take(given: dict[str, Any], key: str, kind: type) -> Any:
+    value = given.pop(key, None)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"'{key}' is missing or not a {kind.__name__}")
+    return value

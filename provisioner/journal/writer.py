@@ -1,0 +1,241 @@
+"""The one hand that writes a run's journal: append, sync, then tell.
+
+Rule 1: one writer. An exclusive flock on `runs/lock` is held for the whole run; the kernel frees it when the process
+dies, however it dies, so a crash never leaves a lock behind.
+Rule 2: `append` returns only when the whole line is on the disk. It has no checkpoint (STYLE R8), and Ctrl-C is kept
+out of it: neither can fall between an act and its record.
+Rule 3: after a write or a sync that did not succeed the journal is broken for good. A second fsync after a failed one
+may say "fine" about pages the kernel has already thrown away, so it is never asked (facts: reliability 2.1, F4).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NoReturn, Unpack
+
+import trio
+
+from provisioner.errors import JournalLocked, JournalWriteFailed, RunsFolderUnusable
+from provisioner.journal.records import GENESIS, Fields, Record, compose
+from provisioner.model import printable
+
+JOURNAL_NAME: Final = "journal.jsonl"
+_RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+_HOLDER_BYTES_MAX = 200
+
+Listener = Callable[[Record], None]
+# macOS has no fdatasync. On Linux it also writes the file's new length, which is all that an append needs.
+_sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+
+
+def new_run_id(now: datetime, dice: random.Random) -> str:
+    """`20261120T231600Z-4f2a`: sorts by time; the dice keep two computers that share a backup apart."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{dice.getrandbits(16):04x}"
+
+
+class Journal:
+    """A run's journal, open for appending. Made by `open_journal`.
+
+    `run_id` and `path` say which; `seq` and `head` are the number of records and the hash of the last one: whoever
+    keeps them outside this disk can also tell that the end of the file was cut off.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        path: Path,
+        run_id: str,
+        *,
+        wall: Callable[[], datetime],
+        mono: Callable[[], float],
+        sync: Callable[[int], None],
+    ) -> None:
+        self.run_id = run_id
+        self.path = path
+        self.seq = 0
+        self.head = GENESIS
+        self._descriptor = descriptor
+        self._wall = wall
+        self._mono = mono
+        self._opened_s = mono()
+        self._sync = sync
+        self._broken = ""
+        self._telling = False
+        self._listeners: list[Listener] = []
+
+    def mono_ms(self) -> int:
+        """Milliseconds since the journal was opened, by the clock that the records have."""
+        return round((self._mono() - self._opened_s) * 1000)
+
+    @trio.lowlevel.enable_ki_protection
+    def append(self, event: str, **fields: Unpack[Fields]) -> Record:
+        """Write one record, and return it when it is on the disk and every listener has seen it.
+
+        Raises ValueError for fields that break the schema or hold a secret (our bug; nothing is written), and
+        JournalWriteFailed when the disk did not take it, and from then on always.
+        """
+        if self._broken:
+            self._refuse(self._broken)
+        if self._telling:
+            raise RuntimeError("a listener must not append: it would make other listeners see records out of order")
+        at, mono_ms = self._wall(), self.mono_ms()
+        record, line = compose(event, fields, seq=self.seq, at=at, mono_ms=mono_ms, run=self.run_id, prev=self.head)
+        self._write(line)
+        self.seq += 1
+        self.head = record.hash
+        self._telling = True
+        try:
+            for listener in self._listeners:
+                listener(record)
+        finally:
+            self._telling = False
+        return record
+
+    def bound(self, **defaults: Unpack[Fields]) -> Scribe:
+        """Return a journal that fills these fields in by itself: a station's, or a visit's."""
+        return Scribe(self, defaults)
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` with every later record, after it is on the disk. It must be quick and must not append.
+
+        What it raises goes to whoever appended: a broken listener is our bug and stops the run.
+        """
+        self._listeners.append(listener)
+
+    def _write(self, line: bytes) -> None:
+        self._broken = "an earlier write did not come to its end"  # true until this one has
+        try:
+            written = os.write(self._descriptor, line)
+            if written == len(line):
+                self._sync(self._descriptor)
+        except OSError as error:
+            self._broken = error.strerror or str(error)
+            raise self._failure(self._broken) from error
+        if written != len(line):
+            self._broken = f"only {written} of {len(line)} bytes fitted"
+            self._refuse(self._broken)
+        self._broken = ""
+
+    def _failure(self, why: str) -> JournalWriteFailed:
+        return JournalWriteFailed(f"{self.path} cannot be written: {why}; the line stops here")
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise self._failure(why)
+
+
+class Scribe:
+    """A journal with some fields already filled in; fields given to `append` win over them."""
+
+    __slots__ = ("_defaults", "_journal")
+
+    def __init__(self, journal: Journal, defaults: Fields) -> None:
+        self._journal = journal
+        self._defaults = defaults
+
+    @trio.lowlevel.enable_ki_protection
+    def append(self, event: str, **fields: Unpack[Fields]) -> Record:
+        """As `Journal.append`."""
+        together: Fields = {**self._defaults, **fields}
+        return self._journal.append(event, **together)
+
+    def bound(self, **defaults: Unpack[Fields]) -> Scribe:
+        """Return one with more fields filled in."""
+        return Scribe(self._journal, {**self._defaults, **defaults})
+
+
+# --- opening ---
+
+
+@contextmanager
+def open_journal(
+    runs_dir: Path,
+    run_id: str,
+    *,
+    wall: Callable[[], datetime],
+    mono: Callable[[], float],
+    sync: Callable[[int], None] = _sync_data,
+) -> Iterator[Journal]:
+    """Lock the runs folder, create `runs_dir/run_id/journal.jsonl` and yield the Journal of that file.
+
+    `wall` gives an aware time, `mono` seconds of a clock that is never set. `sync` makes a written descriptor
+    durable; only tests and virtual time have a reason to hand in another one.
+
+    Raises RunsFolderUnusable when nothing could be recorded there, JournalLocked when another process works in it.
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise ValueError(f"not a run ID: {printable(run_id)!r}")
+    with _held_lock(runs_dir, run_id, wall):
+        path = runs_dir / run_id / JOURNAL_NAME
+        with _folder_refused(runs_dir):
+            path.parent.mkdir(mode=0o750, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            descriptor = os.open(path, flags, 0o640)
+        try:
+            with _folder_refused(runs_dir):
+                os.fsync(descriptor)
+                for folder in (path.parent, runs_dir):  # a file is only safe when its name is, and so its folder's
+                    _sync_folder(folder)
+            yield Journal(descriptor, path, run_id, wall=wall, mono=mono, sync=sync)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _held_lock(runs_dir: Path, run_id: str, wall: Callable[[], datetime]) -> Iterator[None]:
+    """Hold `runs_dir/lock`. The file stays when the lock goes: deleting it could give two processes a lock each."""
+    with _folder_refused(runs_dir):
+        whole = runs_dir.absolute()
+        missing = [folder for folder in (whole, *whole.parents) if not folder.exists()]
+        runs_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for folder in missing:
+            _sync_folder(folder.parent)
+        lock = os.open(runs_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    try:
+        with _folder_refused(runs_dir):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise JournalLocked(f"{runs_dir} is in use by {_holder(lock)}") from None
+            _write_holder(lock, f"process {os.getpid()}, run {run_id}, since {wall().isoformat(timespec='seconds')}")
+        yield
+    finally:
+        os.close(lock)  # which also lets go of the lock
+
+
+def _holder(lock: int) -> str:
+    text = os.pread(lock, _HOLDER_BYTES_MAX, 0).decode(errors="replace").strip()
+    return printable(text, _HOLDER_BYTES_MAX) or "another process"
+
+
+def _write_holder(lock: int, text: str) -> None:
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{text}\n".encode(), 0)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _folder_refused(runs_dir: Path) -> Iterator[None]:
+    """Turn what the system says about the runs folder into RunsFolderUnusable."""
+    try:
+        yield
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise RunsFolderUnusable(
+            f"the runs folder {runs_dir} cannot be used: {what}{f' ({error.filename})' if error.filename else ''}",
+            remedy="Give this account the right to write there, free some space, or name another folder on a local "
+            "disk with --runs-dir.",
+        ) from error
