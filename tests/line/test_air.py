@@ -1,0 +1,133 @@
+"""The stations' shared memory of the air."""
+
+import math
+
+import pytest
+
+from provisioner.line.air import HEARD_MAX, Air, Suffixes, serial_suffix, suffix_of
+from provisioner.model import ClaimPolicy, ClaimTo, DeviceID, ListedDevice, SetupNetwork
+
+ID = DeviceID.parse("3b0021001747353236343033")
+
+
+def network(number, *, signal_dbm=-50, heard_s=0.0, ssid=None):
+    return SetupNetwork(ssid or f"Photon-{number:04d}", f"02:00:00:00:{number // 256:02x}:{number % 256:02x}",
+                        signal_dbm, heard_s)  # fmt: skip
+
+
+@pytest.fixture
+def air():
+    return Air(back_after_s=15, signal_floor_dbm=-80)
+
+
+def choose(air, networks, *, station="A", now_s=0.0, fits=lambda *_: True):
+    air.hear(networks)
+    return air.choose(networks, station=station, now_s=now_s, fits=fits)
+
+
+def test_the_strongest_free_network_is_leased(air):
+    weak, strong = network(1, signal_dbm=-70), network(2, signal_dbm=-40)
+
+    assert choose(air, [weak, strong]) == strong
+    assert choose(air, [weak, strong], station="B") == weak
+    assert choose(air, [weak, strong], station="C") is None
+
+
+def test_a_lease_that_ended_can_be_had_again(air):
+    only = network(1)
+    choose(air, [only])
+    air.give_back(only)
+
+    assert choose(air, [only], station="B") == only
+
+
+def test_two_units_with_one_name_are_two_networks(air):
+    twins = [network(1, ssid="Photon-AAAA"), network(2, ssid="Photon-AAAA")]
+
+    assert choose(air, twins) != choose(air, twins, station="B")
+
+
+def test_a_network_below_the_signal_floor_is_left_alone(air):
+    assert choose(air, [network(1, signal_dbm=-81)]) is None
+
+
+def test_a_network_to_be_left_alone_comes_round_later_and_after_fresh_ones(air):
+    bad, fresh = network(1, signal_dbm=-30), network(2, signal_dbm=-70)
+    choose(air, [bad])
+    air.leave_alone(bad, until_s=10)
+    air.give_back(bad)
+
+    assert choose(air, [bad], now_s=9) is None
+    assert choose(air, [bad, fresh], now_s=11) == fresh
+    assert choose(air, [bad, fresh], now_s=11) == bad
+
+
+def test_a_device_that_left_and_is_heard_again_could_not_join_the_factory_network(air):
+    there = network(1)
+    choose(air, [there])
+    air.learn(there, ID)
+    air.told_to_connect(there, now_s=100)
+
+    assert air.hear([]) == []
+    assert air.hear([network(1, heard_s=104)]) == []  # a stale scan result
+    (back,) = air.hear([network(1, heard_s=140)])
+    assert (back.device, back.left_first) == (ID, True)
+    assert air.hear([network(1, heard_s=150)]) == []  # said once
+
+
+def test_a_device_that_never_left_ignored_the_command(air):
+    there = network(1)
+    choose(air, [there])
+    air.learn(there, ID)
+    air.told_to_connect(there, now_s=100)
+    air.hear([network(1, heard_s=105)])
+
+    (back,) = air.hear([network(1, heard_s=116)])
+
+    assert back.left_first is False
+
+
+def test_a_settled_device_coming_back_is_no_news(air):
+    there = network(1)
+    choose(air, [there])
+    air.learn(there, ID)
+    air.told_to_connect(there, now_s=100)
+    air.settled(ID)
+
+    assert air.hear([network(1, heard_s=140)]) == []
+
+
+def test_memory_is_bounded_and_forgets_the_oldest(air):
+    for number in range(HEARD_MAX + 10):
+        air.hear([network(number, heard_s=float(number))])
+
+    assert len(air._heard) == HEARD_MAX
+    assert network(0).bssid not in air._heard
+
+
+def test_never_again_means_not_in_this_run(air):
+    stranger = network(1)
+    choose(air, [stranger])
+    air.leave_alone(stranger, until_s=math.inf)
+    air.give_back(stranger)
+
+    assert choose(air, [stranger], now_s=1e9) is None
+
+
+@pytest.mark.parametrize(
+    ("serial", "suffix"), [("PHHMAB804PAKLJZ", "KLJZ"), ("PH-160329-KVXY-0", "KVXY"), ("phhmab804pakljz", "KLJZ")]
+)
+def test_the_label_names_the_setup_network(serial, suffix):
+    assert serial_suffix(serial) == suffix == suffix_of(f"Photon-{suffix}")
+
+
+def test_candidates_are_hints_and_may_be_several():
+    rows = [
+        ListedDevice(
+            DeviceID.parse(f"{number:024x}"), "T", number, serial, ClaimPolicy(ClaimTo.NONE), None, None, False
+        )
+        for number, serial in enumerate(["PHHMAB804PAKLJZ", "PHHMAB999XXKLJZ", None], start=1)
+    ]
+
+    assert [row.slot for row in Suffixes(rows).candidates("Photon-KLJZ")] == [1, 2]
+    assert Suffixes(rows).candidates("Photon-AAAA") == ()
