@@ -142,6 +142,13 @@ class ProductUnknown(InputRefused):
     remedy = "Compare `product:` in the manifest with the console, and see that the OAuth client is that product's."
 
 
+class StationMissing(InputRefused):
+    """No station fits what was asked for."""
+
+    code = "station_missing"
+    remedy = "Name the stations of this computer under `stations:` in the settings (README, Setting up a real line)."
+
+
 class BackendUnknown(InputRefused):
     """No switcher of that name is installed."""
 

@@ -11,7 +11,7 @@ the counts of a tray must sum to its rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -55,40 +55,33 @@ class TrayPlan:
     calls: int
 
 
-class Importer:
-    """Brings the open devices of one manifest into one product. The scheduler runs several `send`s at once."""
+class Membership:
+    """Which of a manifest's devices the product holds, read from the cloud; and what an import would have to send."""
 
-    def __init__(
-        self, cloud: CloudClient, product: ProductInfo, manifest: Manifest, journal: Journal, *, chunk_max: int
-    ) -> None:
+    def __init__(self, cloud: CloudClient, product: ProductInfo, manifest: Manifest, *, chunk_max: int) -> None:
         self._cloud = cloud
         self._product = product
         self._manifest = manifest
-        self._journal = journal
         self._chunk_max = chunk_max
-        self._by_echo: dict[str, DeviceID] = {}
-        self._refusals: dict[DeviceID, ImportRefused] = {}
-        self._present_before: set[DeviceID] = set()
-        self._devices: list[ListedDevice] = []
+        self.devices: list[ListedDevice] = []
+        self.present_before: set[DeviceID] = set()
         self.seen: dict[DeviceID, CloudDevice] = {}
-
-    # --- reading ---
 
     async def look(self, devices: Collection[ListedDevice]) -> None:
         """Read which of these devices the product holds now. Raises CloudError."""
-        self._devices = list(devices)
-        self._by_echo = {device.id: device.id for device in devices}
-        self._by_echo |= {device.serial.lower(): device.id for device in devices if device.serial}
+        self.devices = list(devices)
         self.seen = await self.read({device.id for device in devices})
-        self._present_before = {id_ for id_, device in self.seen.items() if device.in_product}
+        self.present_before = {id_ for id_, device in self.seen.items() if device.in_product}
 
     async def look_again(self) -> None:
         """After sending: read the devices that were not in the product before. Raises CloudError."""
-        self.seen |= await self.read({device.id for device in self._devices} - self._present_before)
+        self.seen |= await self.read({device.id for device in self.devices} - self.present_before)
 
     async def read(self, wanted: set[DeviceID]) -> dict[DeviceID, CloudDevice]:
-        """Walk the product's list, or ask device by device where that is fewer calls."""
+        """Walk the product's list, or ask device by device where that is fewer calls. Raises CloudError."""
         found: dict[DeviceID, CloudDevice] = {}
+        if not wanted:
+            return found
         async with aclosing(self._cloud.devices(self._product)) as pages:
             async for page in pages:
                 found |= {device.id: device for device in page.devices if device.id in wanted}
@@ -96,45 +89,66 @@ class Importer:
                     break
             else:
                 return found
-        for id_ in wanted - set(found):
+        for id_ in sorted(wanted - set(found)):
             try:
                 found[id_] = await self._cloud.device(self._product, id_)
             except NotInCloud:
                 continue
         return found
 
-    # --- planning ---
-
-    def chunks(self, round_: int = 1) -> list[Chunk]:
-        """The chunks still to send: devices that are not in the product and that no reply has refused."""
-        return [
-            Chunk(tray, tuple(rows[start : start + self._chunk_max]), round_)
-            for tray, rows in self._missing().items()
-            for start in range(0, len(rows), self._chunk_max)
-        ]
+    def missing(self) -> dict[str, list[ListedDevice]]:
+        """The devices that are not in the product, by tray."""
+        trays: dict[str, list[ListedDevice]] = {}
+        for device in self.devices:
+            seen = self.seen.get(device.id)
+            if seen is None or not seen.in_product:
+                trays.setdefault(device.tray, []).append(device)
+        return trays
 
     def plan(self) -> list[TrayPlan]:
         """What would be sent, tray by tray."""
-        rows = Counter(device.tray for device in self._devices)
-        missing = self._missing()
+        rows = Counter(device.tray for device in self.devices)
+        missing = {tray: len(devices) for tray, devices in self.missing().items()}
         return [
             TrayPlan(
                 tray.id,
-                rows[tray.id],
-                rows[tray.id] - len(missing.get(tray.id, ())),
-                len(missing.get(tray.id, ())),
-                -(-len(missing.get(tray.id, ())) // self._chunk_max),
+                devices=rows[tray.id],
+                present=rows[tray.id] - missing.get(tray.id, 0),
+                missing=missing.get(tray.id, 0),
+                calls=-(-missing.get(tray.id, 0) // self._chunk_max),
             )
             for tray in self._manifest.trays
         ]
 
-    def _missing(self) -> Mapping[str, list[ListedDevice]]:
-        trays: dict[str, list[ListedDevice]] = {}
-        for device in self._devices:
-            seen = self.seen.get(device.id)
-            if (seen is None or not seen.in_product) and device.id not in self._refusals:
-                trays.setdefault(device.tray, []).append(device)
-        return trays
+
+class Importer:
+    """Brings the missing devices of one manifest into one product. The scheduler runs several `send`s at once."""
+
+    def __init__(
+        self, cloud: CloudClient, product: ProductInfo, membership: Membership, journal: Journal, *, chunk_max: int
+    ) -> None:
+        self._cloud = cloud
+        self._product = product
+        self._journal = journal
+        self._chunk_max = chunk_max
+        self._refusals: dict[DeviceID, ImportRefused] = {}
+        self._by_echo: dict[str, DeviceID] = {}
+        self.membership = membership
+
+    async def look(self, devices: Collection[ListedDevice]) -> None:
+        """Read before write. Raises CloudError."""
+        await self.membership.look(devices)
+        self._by_echo = {device.id: device.id for device in devices}
+        self._by_echo |= {device.serial.lower(): device.id for device in devices if device.serial}
+
+    def chunks(self, round_: int) -> list[Chunk]:
+        """The chunks still to send: devices that are not in the product and that no reply has refused."""
+        return [
+            Chunk(tray, tuple(rows[start : start + self._chunk_max]), round_)
+            for tray, missing in self.membership.missing().items()
+            for rows in [[device for device in missing if device.id not in self._refusals]]
+            for start in range(0, len(rows), self._chunk_max)
+        ]
 
     # --- writing ---
 
@@ -206,10 +220,10 @@ class Importer:
 
     def classify(self) -> Iterator[tuple[ListedDevice, str | ImportRefused]]:
         """Each device with `added` or `existing`, or the reason why it is not in the product."""
-        for device in self._devices:
-            seen = self.seen.get(device.id)
+        for device in self.membership.devices:
+            seen = self.membership.seen.get(device.id)
             if seen is not None and seen.in_product:
-                yield device, "existing" if device.id in self._present_before else "added"
+                yield device, "existing" if device.id in self.membership.present_before else "added"
             elif seen is not None and (seen.quarantined or seen.denied):
                 yield device, ImportQuarantined("in the product's quarantine" if seen.quarantined else "denied")
             else:
@@ -240,8 +254,8 @@ class Importer:
                     detail=result.detail,
                     **row,
                 )
-        if counts.total() != len(self._devices):
-            raise RuntimeError(f"import counts do not sum: {dict(counts)} for {len(self._devices)} devices")
+        if counts.total() != len(self.membership.devices):
+            raise RuntimeError(f"import counts do not sum: {dict(counts)} for {len(self.membership.devices)} devices")
         return counts
 
 

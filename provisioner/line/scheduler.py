@@ -24,7 +24,7 @@ from provisioner.line.air import Air, CameBack, Suffixes
 from provisioner.line.claim_codes import ClaimCodes, Owner
 from provisioner.line.confirmer import Confirmer
 from provisioner.line.hold import LineHold
-from provisioner.line.importer import Chunk, Importer
+from provisioner.line.importer import ROUNDS_MAX, Chunk, Importer, Membership
 from provisioner.line.ledger import Earlier, History, Ledger
 from provisioner.line.lookups import Lookups
 from provisioner.line.manifest import Manifest
@@ -104,7 +104,9 @@ class _Run:
             Importer(
                 parts.cloud,
                 parts.product,
-                parts.manifest,
+                Membership(
+                    parts.cloud, parts.product, parts.manifest, chunk_max=settings.cloud.import_chunk_devices_max
+                ),
                 parts.journal,
                 chunk_max=settings.cloud.import_chunk_devices_max,
             )
@@ -192,14 +194,14 @@ class _Run:
 
     async def _import(self, importer: Importer, todo: list[ListedDevice]) -> None:
         await self._patiently(importer.look, todo)
-        for round_ in (1, 2):
+        for round_ in range(1, ROUNDS_MAX + 1):
             chunks = importer.chunks(round_)
             if not chunks:
                 break
             async with trio.open_nursery() as senders:
                 for _ in range(min(self.parts.settings.cloud.import_chunks_at_once, len(chunks))):
                     senders.start_soon(self._send_chunks, importer, chunks)
-            await self._patiently(importer.look_again)
+            await self._patiently(importer.membership.look_again)
         importer.record()
 
     async def _send_chunks(self, importer: Importer, chunks: list[Chunk]) -> None:
@@ -244,7 +246,7 @@ class _Run:
             return
         for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
             if not device.needs_visit and device.claim.to is ClaimTo.NONE:
-                self.confirmer.judge_read(self._expect(device), self.importer.seen[device.id])
+                self.confirmer.judge_read(self._expect(device), self.importer.membership.seen[device.id])
 
     async def _settle_earlier(self) -> None:
         """An intention to connect without a proof: ask the cloud before anybody touches the board again."""
@@ -313,7 +315,7 @@ class _Run:
     async def _preload(self, devices: list[ListedDevice]) -> None:
         ids = {device.id for device in devices}
         if self.importer is not None:
-            found = await self.importer.read(ids)
+            found = await self.importer.membership.read(ids)
         else:
             found = {device.id: await self.read_device(device) for device in devices}
         self.lookups.preload(found, ids)

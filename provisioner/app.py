@@ -1,0 +1,370 @@
+"""The composition root: puts settings, secrets, cloud, adapters, journal and the line together for one command.
+
+Rule 1: nothing here decides about devices; it builds `Parts`, runs the line, and cleans up.
+Rule 2: everything from outside the program (environment, clocks, dice, adapters, the HTTP stack) comes in through
+`Outside`, so the simulated factory runs this very code.
+Rule 3: the order is: read and check files, then secrets, then the runs folder, and only then the cloud. What the
+person got wrong is said before anything is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import trio
+
+from provisioner.cloud.client import CloudClient, open_cloud
+from provisioner.cloud.payloads import ProductInfo
+from provisioner.errors import (
+    CloudError,
+    ExitCode,
+    InputRefused,
+    StationMissing,
+    WrongPlatform,
+)
+from provisioner.journal.reader import cut_torn_tail, replay, runs
+from provisioner.journal.records import Record
+from provisioner.journal.writer import Journal, new_run_id, open_journal
+from provisioner.line.importer import Membership, TrayPlan
+from provisioner.line.ledger import History, Ledger
+from provisioner.line.manifest import Manifest, load_manifest
+from provisioner.line.scheduler import Parts, Stop, run_line
+from provisioner.logs import configure_logs
+from provisioner.model import ClaimTo, WifiProfile
+from provisioner.network import backends
+from provisioner.network.switcher import NetworkSwitcher, SwitcherFactory, Uplink
+from provisioner.secrets import Secret
+from provisioner.settings import LoadedSettings, SecretSource, Settings, StationSettings, load_settings
+from provisioner.softap.client import SoftAPClient
+
+PHOTONS = (6, 8)  # platform IDs: Photon, P1 (facts: particle-cloud 3)
+BREAKER_FILE = "auth-breaker.json"
+
+
+def _boot_time() -> float:
+    """Seconds since boot, counting suspend where the system can: a laptop's lid must not make claim codes younger."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(clock) if clock is not None else time.monotonic()
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What comes from outside the program. The defaults are the real world."""
+
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    age_clock: Callable[[], float] = _boot_time
+    dice: random.Random = field(default_factory=random.SystemRandom)
+    load_switcher: Callable[[str], SwitcherFactory] = backends.load
+    http_transport: object | None = None
+    scans: AsyncIterator[str] | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the person asked for."""
+
+    command: str
+    manifest: Path
+    config: Path
+    runs_dir: Path
+    stations: Sequence[str] = ()
+    scanner: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job whose files have been read and checked."""
+
+    job: Job
+    loaded: LoadedSettings
+    manifest: Manifest
+    secrets: SecretSource
+
+    @property
+    def settings(self) -> Settings:
+        """The settings tree."""
+        return self.loaded.settings
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended, for the command line."""
+
+    exit_code: ExitCode
+    run_id: str
+    journal: Path
+
+
+def prepare(job: Job, outside: Outside) -> Prepared:
+    """Read and check settings and manifest. Raises FileRefused with every mistake."""
+    loaded = load_settings(job.config)
+    manifest = load_manifest(job.manifest, loaded.settings)
+    prepared = Prepared(job, loaded, manifest, SecretSource(outside.environment, job.config.parent))
+    _check_fits(prepared)
+    return prepared
+
+
+def _check_fits(prepared: Prepared) -> None:
+    """What neither file can know alone: an account for account claims, stations for devices to visit."""
+    settings, manifest = prepared.settings, prepared.manifest
+    policies = {(tray.claim.to, tray.claim.customer is None) for tray in manifest.trays}
+    needs_account = (ClaimTo.ACCOUNT, True) in policies or (ClaimTo.ONLINE, True) in policies
+    if needs_account and not settings.cloud.account:
+        raise InputRefused(
+            "a tray is claimed to the account, but the settings do not name it",
+            remedy=f"Under `cloud:` in {prepared.job.config}, add `account:`, the user name that shall own them.",
+        )
+    unknown = sorted(set(prepared.job.stations) - {station.name for station in settings.stations})
+    if unknown:
+        raise StationMissing(f"no station named {', '.join(unknown)} in {prepared.job.config}")
+    if prepared.job.command == "run" and not _stations(prepared) and any(device.needs_visit for device in manifest):
+        raise StationMissing(f"{prepared.job.config} names no station, and this manifest has devices to visit")
+    if prepared.job.scanner and len(_stations(prepared)) != 1:
+        raise StationMissing("--scanner serves one station", remedy="Say which: --station NAME.")
+
+
+def _stations(prepared: Prepared) -> list[StationSettings]:
+    wanted = prepared.job.stations
+    return [station for station in prepared.settings.stations if not wanted or station.name in wanted]
+
+
+# --- the commands ---
+
+
+async def run(
+    prepared: Prepared, outside: Outside, *, listeners: Iterable[Callable[[Record], None]], stop: Stop | None = None
+) -> RunEnd:
+    """`import` and `run`: work the manifest to the end, and say what the end means.
+
+    Raises InputRefused and JournalError before any device or product is touched; what happens later stands in the
+    journal and in the exit code.
+    """
+    stop = stop or Stop()
+    secrets = _RunSecrets.of(prepared)
+    run_id = new_run_id(outside.wall(), outside.dice)
+    with (
+        open_journal(prepared.job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time) as journal,
+        configure_logs(journal.path.with_name("debug.jsonl")),
+    ):
+        ledger = Ledger(
+            prepared.manifest,
+            account=prepared.settings.cloud.account,
+            visits_max=prepared.settings.limits.device_attempts_max,
+        )
+        for listener in (ledger.see, *listeners):
+            journal.subscribe(listener)
+        earlier = _EarlierRuns.read(prepared, run_id)
+        _say_started(prepared, journal, earlier)
+        code = ExitCode.OUR_BUG
+        try:
+            code = await _work(prepared, outside, journal, ledger, history=earlier.history, secrets=secrets, stop=stop)
+        except CloudError as fault:
+            journal.append("line.held", code=fault.code, blame=fault.blame, remedy=fault.remedy, detail=fault.detail)
+            code = ExitCode.HELD_BY_SITE
+        except InputRefused:
+            code = ExitCode.INPUT_REFUSED
+            raise
+        finally:
+            counts = {outcome.value: count for outcome, count in ledger.outcomes().items()}
+            journal.append("run.finished", code=code.name.lower(), counts=counts)
+    return RunEnd(code, run_id, journal.path)
+
+
+async def _work(
+    prepared: Prepared,
+    outside: Outside,
+    journal: Journal,
+    ledger: Ledger,
+    *,
+    history: History,
+    secrets: _RunSecrets,
+    stop: Stop,
+) -> ExitCode:
+    """Open what a run holds (cloud, adapters), run the line, close everything."""
+    import_only = prepared.job.command == "import"
+    async with AsyncExitStack() as stack:
+        cloud = await stack.enter_async_context(
+            _cloud(prepared, outside, secrets, breaker_file=prepared.job.runs_dir / BREAKER_FILE)
+        )
+        parts = Parts(
+            manifest=prepared.manifest,
+            settings=prepared.settings,
+            cloud=cloud,
+            product=await _product(prepared, cloud),
+            journal=journal,
+            ledger=ledger,
+            history=history,
+            wifi=secrets.wifi,
+            stations=[] if import_only else await _open_stations(prepared, outside, stack),
+            open_channel=lambda link: SoftAPClient(
+                link.dial, settings=prepared.settings.softap, budgets=prepared.settings.budgets
+            ),
+            age_clock=outside.age_clock,
+            scans=outside.scans if prepared.job.scanner else None,
+        )
+        code = ExitCode.INTERRUPTED
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_watch_signals, stop, nursery.cancel_scope)
+            code = await run_line(parts, stop, import_only=import_only)
+            nursery.cancel_scope.cancel()
+    return ExitCode.INTERRUPTED if stop.by_person else code
+
+
+async def _watch_signals(stop: Stop, scope: trio.CancelScope) -> None:
+    """The first Ctrl-C or SIGTERM ends the run between two boards, the second at once."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as arrivals:
+        async for _ in arrivals:
+            if stop.by_person:
+                scope.cancel()
+            stop.by_person = True
+            stop.why = "the run was stopped"
+            stop.gently.set()
+
+
+async def plan_import(prepared: Prepared, outside: Outside) -> list[TrayPlan]:
+    """`import --dry-run`: read what the product holds and say what would be sent. Writes nothing anywhere."""
+    async with _cloud(prepared, outside, _RunSecrets.of(prepared), breaker_file=None) as cloud:
+        product = await _product(prepared, cloud)
+        if product is None:
+            return []
+        membership = Membership(
+            cloud, product, prepared.manifest, chunk_max=prepared.settings.cloud.import_chunk_devices_max
+        )
+        await membership.look(list(prepared.manifest))
+        return membership.plan()
+
+
+# --- the parts ---
+
+
+@dataclass(frozen=True)
+class _RunSecrets:
+    """Every secret a job needs, read before anything is touched."""
+
+    client_secret: Secret | None
+    user_token: Secret | None
+    wifi: Mapping[str, tuple[WifiProfile, Secret | None]]
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> _RunSecrets:
+        """Read the secrets this manifest needs, no others. Raises SecretMissing or SecretUnsafe."""
+        settings, manifest, source = prepared.settings, prepared.manifest, prepared.secrets
+        account = any(
+            tray.claim.to is ClaimTo.ACCOUNT or (tray.claim.to is ClaimTo.ONLINE and tray.claim.customer is None)
+            for tray in manifest.trays
+        )
+        profiles = sorted({tray.wifi for tray in manifest.trays if tray.wifi is not None})
+        if prepared.job.command == "import":
+            profiles = []
+        return cls(
+            source.client_secret(settings.cloud) if manifest.product is not None else None,
+            source.user_token(settings.cloud) if account else None,
+            {name: (settings.wifi_profile(name), source.wifi_password(name, settings.wifi[name])) for name in profiles},
+        )
+
+
+def _cloud(
+    prepared: Prepared, outside: Outside, secrets: _RunSecrets, *, breaker_file: Path | None
+) -> AbstractAsyncContextManager[CloudClient]:
+    return open_cloud(
+        prepared.settings.cloud,
+        client_secret=secrets.client_secret,
+        user_token=secrets.user_token,
+        dice=outside.dice,
+        breaker_file=breaker_file,
+        http_transport=outside.http_transport,
+    )
+
+
+async def _product(prepared: Prepared, cloud: CloudClient) -> ProductInfo | None:
+    """The manifest's product; refused before anything is written if it is not made of Photons."""
+    if prepared.manifest.product is None:
+        return None
+    product = await cloud.product(prepared.manifest.product)
+    if product.platform_id not in PHOTONS:
+        raise WrongPlatform(f"product {product.slug} is of platform {product.platform_id}, Photons are 6 (P1: 8)")
+    return product
+
+
+async def _open_stations(
+    prepared: Prepared, outside: Outside, stack: AsyncExitStack
+) -> list[tuple[str, NetworkSwitcher]]:
+    """Open one adapter for each station; each is as it was when the stack closes."""
+    if not any(device.needs_visit for device in prepared.manifest):
+        return []
+    opened: list[tuple[str, NetworkSwitcher]] = []
+    for station in _stations(prepared):
+        factory = outside.load_switcher(station.switcher)
+        session = factory.session(adapter=station.adapter, uplink=Uplink(station.uplink))
+        opened.append((station.name, await stack.enter_async_context(session)))
+    return opened
+
+
+@dataclass(frozen=True)
+class _EarlierRuns:
+    """What earlier runs of this manifest (same file, or same content) left, and torn tails that were cut."""
+
+    history: History
+    resumes: tuple[str, ...]
+    torn: Mapping[str, int]
+
+    @classmethod
+    def read(cls, prepared: Prepared, run_id: str) -> _EarlierRuns:
+        """Fold the journals in the runs folder; the lock is held, so a torn tail is cut. Raises JournalCorrupt."""
+        history, resumes, torn = History(), [], {}
+        for folder in runs(prepared.job.runs_dir):
+            if folder.id == run_id:
+                continue
+            if cut := cut_torn_tail(folder.journal):
+                torn[folder.id] = cut
+            records = replay(folder.journal)
+            first = next(records, None)
+            if first is not None and _same_manifest(first, prepared):
+                resumes.append(folder.id)
+                for record in records:
+                    history.see(record)
+            records.close()
+        return cls(history, tuple(resumes), torn)
+
+
+def _same_manifest(started: Record, prepared: Prepared) -> bool:
+    same_product = started.extra.get("product", "") == (prepared.manifest.product or "")
+    same_file = started.extra.get("manifest") == str(prepared.job.manifest.resolve())
+    return same_product and (same_file or started.extra.get("manifest_sha256") == prepared.manifest.sha256)
+
+
+def _say_started(prepared: Prepared, journal: Journal, earlier: _EarlierRuns) -> None:
+    """The first record: everything needed to understand the others."""
+    manifest = prepared.manifest
+    journal.append(
+        "run.started",
+        operator=prepared.settings.operator,
+        tool=f"provisioner {version('provisioner')}",
+        command=prepared.job.command,
+        product=manifest.product or "",
+        lot=manifest.lot or "",
+        manifest=str(prepared.job.manifest.resolve()),
+        manifest_sha256=manifest.sha256,
+        settings=str(prepared.loaded.file.resolve()),
+        settings_sha256=prepared.loaded.sha256,
+        clock="system UTC; durations by a monotonic clock",
+        host=f"{socket.gethostname()} ({platform.system()} {platform.release()})",
+        devices=len(manifest),
+        trays={tray.id: len(tray.devices) for tray in manifest.trays},
+        stations=[station.name for station in _stations(prepared)] if prepared.job.command == "run" else [],
+        resumes=list(earlier.resumes),
+    )
+    for run_id, cut in earlier.torn.items():
+        journal.append("journal.torn_tail_cut", detail=f"the last record of {run_id} was torn by a crash", bytes=cut)
