@@ -15,7 +15,7 @@ LAYERS = {
         "softap.wifi_password", "cloud.payloads", "journal.records"],
     4: ["cloud.transport", "cloud.governor", "cloud.tokens", "cloud.client", "softap.channel", "softap.client",
         "network.switcher", "network.backends", "network.manual", "journal.writer", "journal.reader", "logs",
-        "console.view"],
+        "console.tally", "console.view", "console.verdict"],
     5: ["line.ledger", "line.air", "line.hold", "line.uplink"],
     6: ["line.importer", "line.lookups", "line.claim_codes", "line.station", "line.confirmer"],
     7: ["line.shift"],

@@ -1,0 +1,183 @@
+"""What a screen comes to: the headline, the table at the end, and the summary for machines. Pure.
+
+Rule 1: FAIL, HELD and what does not add up come before anything that sounds like progress.
+Rule 2: what is open or UNPROVEN is named as such; only "every device is PASS" is green.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from provisioner.console.tally import OUTCOMES, State, Tally, Trouble, word_of
+from provisioner.console.view import Screen
+from provisioner.model import Outcome
+
+TRAYS_IN_TABLE_MAX: Final = 40
+TROUBLES_IN_TABLE_MAX: Final = 20
+
+
+class Tone(enum.Enum):
+    """How a headline is meant."""
+
+    CALM = "calm"
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The one thing to read from three metres: what the line does, why, and what to do with your hands."""
+
+    word: str
+    tone: Tone
+    why: str = ""
+    todo: str = ""
+
+
+def headline(screen: Screen) -> Headline:
+    """What to show largest, now."""
+    if screen.finished is not None:
+        return _finished(screen)
+    if screen.held is not None:
+        return Headline("LINE HELD", Tone.BAD, _why(screen.held), screen.held.remedy)
+    drained = [station for station in screen.stations.values() if station.drained is not None]
+    if drained and all(station.drained or station.stopped for station in screen.stations.values()):
+        last = drained[-1].drained
+        why = f"every station is drained; {drained[-1].name}: {_why(last) if last else ''}"
+        return Headline("LINE STOPPED", Tone.BAD, why, last.remedy if last else "")
+    if not screen.run:
+        return Headline("STARTING", Tone.CALM)
+    if screen.importing:
+        return Headline("IMPORTING", Tone.CALM, f"tray {screen.importing}")
+    if drained and (last := drained[-1].drained) is not None:
+        names = ", ".join(station.name for station in drained)
+        return Headline("LINE RUNNING", Tone.WARN, f"without {names}: {_why(last)}", last.remedy)
+    return Headline("LINE RUNNING", Tone.CALM)
+
+
+def _finished(screen: Screen) -> Headline:
+    failed, unknown = screen.all.outcome(Outcome.FAIL), screen.all.outcome(Outcome.UNKNOWN)
+    skipped, left = screen.all.outcome(Outcome.SKIPPED), screen.all.open
+    if not screen.adds_up:
+        return Headline(
+            "DOES NOT ADD UP",
+            Tone.BAD,
+            f"{screen.all.devices} devices in the manifest, {screen.all.devices - left} with an outcome",
+            "Keep the runs folder, run `provisioner reconcile`, and report this.",
+        )
+    if screen.held is not None:
+        return Headline("HELD, STOPPED", Tone.BAD, _why(screen.held), screen.held.remedy)
+    if screen.finished is Outcome.ABORTED:
+        return Headline(
+            "INTERRUPTED", Tone.BAD, f"{left} devices were not reached", "Run the same command again: it goes on."
+        )
+    if failed:
+        return Headline(f"FINISHED, {failed} FAIL", Tone.BAD, todo="Set the boards below aside, each as it says.")
+    if unknown:
+        return Headline(
+            f"FINISHED, {unknown} UNPROVEN",
+            Tone.WARN,
+            todo="Leave these boards powered; run again, or let `provisioner reconcile` ask tonight.",
+        )
+    if skipped:
+        return Headline(f"FINISHED, {skipped} SKIPPED", Tone.WARN, todo="Run again when these boards can be worked.")
+    return Headline("FINISHED, ALL PASS" if screen.all.devices else "FINISHED, NOTHING TO DO", Tone.GOOD)
+
+
+def _why(trouble: Trouble) -> str:
+    return trouble.detail or trouble.code.replace("_", " ")
+
+
+# --- the table at the end ---
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the final table: the counts stand in the order of `FinalTable.columns` and sum to `devices`."""
+
+    name: str
+    devices: int
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalTable:
+    """Trays that are not all PASS first to be named; `more_trays` and `more_troubles` say what was left out."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    more_trays: int
+    total: Row
+    troubles: tuple[Trouble, ...]
+    more_troubles: int
+    adds_up: bool
+
+
+def final_table(screen: Screen) -> FinalTable:
+    """What the run came to: by tray, in total, and the devices that somebody has to look at."""
+    trays: Sequence[Tally] = list(screen.trays.values())
+    if len(trays) > TRAYS_IN_TABLE_MAX:  # name those that somebody has to look at
+        trays = [tray for tray in trays if tray.outcome(Outcome.PASS) < tray.devices]
+    shown = trays[:TRAYS_IN_TABLE_MAX]
+    troubles = tuple(islice(screen.troubles(), TROUBLES_IN_TABLE_MAX))
+    bad = sum(screen.all.outcome(outcome) for outcome in OUTCOMES if outcome is not Outcome.PASS)
+    return FinalTable(
+        columns=(*(word_of(outcome) for outcome in OUTCOMES), "NOT DONE"),
+        rows=tuple(_row(tray) for tray in shown),
+        more_trays=len(screen.trays) - len(shown),
+        total=_row(screen.all),
+        troubles=troubles,
+        more_troubles=bad - len(troubles),
+        adds_up=screen.adds_up,
+    )
+
+
+def _row(tally: Tally) -> Row:
+    return Row(tally.name, tally.devices, (*(tally.outcome(outcome) for outcome in OUTCOMES), tally.open))
+
+
+# --- for machines ---
+
+
+def summary(screen: Screen) -> dict[str, Any]:
+    """The run as one JSON object (`--json`): outcomes, trays, stations, codes; everything in the journal's words."""
+    now_ms = screen.last.mono_ms if screen.last is not None else 0
+    pace = screen.pace(now_ms)
+    return {
+        "run": screen.run,
+        "command": screen.command,
+        "product": screen.product,
+        "resumes": list(screen.resumes),
+        "outcome": screen.finished.value if screen.finished is not None else None,
+        "code": screen.finished_code,
+        "devices": screen.all.devices,
+        "outcomes": _outcomes(screen.all),
+        "carried": screen.carried,
+        "states": {state.value: screen.all.states[state] for state in State},
+        "trays": {tray.name: {"devices": tray.devices, **_outcomes(tray)} for tray in screen.trays.values()},
+        "stations": {
+            station.name: {
+                "visits": station.visits,
+                "passes": station.passes,
+                "drained": station.drained.code if station.drained is not None else None,
+            }
+            for station in screen.stations.values()
+        },
+        "codes": dict(Counter(trouble.code for trouble in screen.troubles()).most_common()),
+        "strangers": screen.strangers,
+        "held": screen.held.code if screen.held is not None else None,
+        "confirmed_per_h": None if pace.overall_per_h is None else round(pace.overall_per_h, 1),
+        "seconds": now_ms / 1000,
+        "adds_up": screen.adds_up,
+        "head": screen.last.hash if screen.last is not None else None,
+    }
+
+
+def _outcomes(tally: Tally) -> dict[str, int]:
+    return {**{outcome.value: tally.outcome(outcome) for outcome in OUTCOMES}, "open": tally.open}

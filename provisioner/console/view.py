@@ -1,0 +1,310 @@
+"""What a run looks like now, folded from its records. Pure: no clock, no colour, no terminal.
+
+Rule 1: `Screen.see` takes each record once, in order, in constant time; nothing else changes a screen. A later final
+record of a device replaces the earlier one, so a rerun or a resumed run counts every device once.
+Rule 2: the screen never says more than the records prove: what is UNPROVEN is not PASS, and `adds_up` turns false
+rather than a number being adjusted.
+Rule 3: text from devices and the air is kept as the journal has it; whoever shows it makes it `printable`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, TypeAlias
+
+from provisioner.console.tally import OUTCOME_OF, STATE_OF, Pace, State, StationView, Tally, Trouble, word_of
+from provisioner.journal.records import Record
+from provisioner.model import DeviceID, Outcome
+
+RATE_WINDOW_MS: Final = 10 * 60 * 1000
+_RATE_NEEDS_MS: Final = 30_000  # a rate over less is a guess that jumps
+FAILURES_KEPT: Final = 8
+STRANGERS_KEPT: Final = 1_000  # what is in the air is not ours to bound
+
+# Where a station stands after a record; empty is between two devices. A record's own `step` wins.
+STEPS: Final[Mapping[str, str]] = {
+    "visit.started": "joining",
+    "network.joined": "identifying",
+    "device.identified": "claiming",
+    "claim_code.intended": "claiming",
+    "wifi.intended": "configuring",
+    "connect.intended": "connecting",
+    "visit.ended": "",
+    "station.drained": "",
+    "station.stopped": "",
+}
+
+
+@dataclass(slots=True)
+class _Device:
+    tray: str
+    state: State = State.LISTED
+    before: State = State.LISTED  # where it stood before the visit that is under way
+    station: str | None = None
+    trouble: Trouble | None = None
+
+
+class Screen:
+    """The model of one run. All attributes are for reading; `see` is the only way to change them."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self.run = self.command = self.product = ""
+        self.resumes: tuple[str, ...] = ()
+        self.all = Tally("all")
+        self.trays: dict[str, Tally] = {}
+        self.stations: dict[str, StationView] = {}
+        self.held: Trouble | None = None
+        self.importing = ""
+        self.finished: Outcome | None = None
+        self.finished_code = ""
+        self.failures: deque[Trouble] = deque(maxlen=FAILURES_KEPT)
+        self.carried = 0  # outcomes that an earlier run had proved
+        self.last: Record | None = None
+        self._devices: dict[DeviceID, _Device] = {}
+        self._recent: dict[str, None] = {}  # trays, the one touched last at the end
+        self._misplaced = False  # a device in no tray of this run, or one more than its tray lists
+        self._strangers: set[str | None] = set()
+        self._confirmed_ms: deque[int] = deque()
+        self._confirmed = 0
+        self._began_ms: int | None = None
+        self._started_ms = 0
+
+    # --- what the records say ---
+
+    def see(self, record: Record) -> None:
+        """Take one record in. An event this program does not know changes nothing."""
+        if record.event == "run.started":
+            self._reset()
+        self.last = record
+        station = self._station(record.station) if record.station is not None else None
+        if station is not None and record.event in STEPS:
+            step = STEPS[record.event] and (record.step or STEPS[record.event])
+            if step != station.step or record.event == "visit.started":
+                station.step, station.since_ms = step, record.mono_ms
+        fold = _FOLDS.get(record.event)
+        if fold is not None:
+            fold(self, record, station or StationView(""))
+
+    def _run_started(self, record: Record, _: StationView) -> None:
+        self.run = record.run
+        self.command = str(record.extra.get("command", ""))
+        self.product = str(record.extra.get("product", ""))
+        self.resumes = tuple(_texts(record, "resumes"))
+        self._started_ms = record.mono_ms
+        trays = record.extra.get("trays")
+        for name, count in trays.items() if isinstance(trays, Mapping) else ():
+            if isinstance(count, int):
+                self.trays[name] = Tally(name, count, Counter({State.LISTED: count}))
+        total = sum(tray.devices for tray in self.trays.values())
+        self.all = Tally("all", total, Counter({State.LISTED: total}))
+        self._misplaced = record.extra.get("devices", total) != total
+        for name in _texts(record, "stations"):
+            self._station(name)
+
+    def _run_finished(self, record: Record, _: StationView) -> None:
+        self.finished = record.outcome or Outcome.UNKNOWN
+        self.finished_code = record.code or ""
+        self.importing = ""
+        for station in self.stations.values():
+            station.step = ""
+
+    def _line_held(self, record: Record, _: StationView) -> None:
+        self.held = Trouble.of("HELD", record)
+
+    def _line_released(self, record: Record, _: StationView) -> None:
+        self.held = None
+
+    def _import_begun(self, record: Record, _: StationView) -> None:
+        self.importing = record.tray or ""
+
+    def _import_ended(self, record: Record, _: StationView) -> None:
+        self.importing = ""
+
+    def _device_imported(self, record: Record, _: StationView) -> None:
+        device = self._find(record)
+        if device is not None and device.state is State.LISTED:
+            self._move(device, State.IMPORTED)
+
+    def _device_carried(self, record: Record, _: StationView) -> None:
+        device = self._find(record)
+        if device is not None:
+            self.carried += 1
+            self._move(device, STATE_OF.get(record.outcome or Outcome.UNKNOWN, State.UNKNOWN))
+            device.trouble = Trouble.of(word_of(OUTCOME_OF[device.state]), record)
+
+    def _device_ended(self, record: Record, _: StationView) -> None:
+        device = self._find(record)
+        state = _FINALS[record.event]
+        if device is None:
+            return
+        newly = device.state is not state
+        self._move(device, state)
+        name = record.station or device.station
+        station = self._station(name) if name is not None else StationView("")
+        if state is State.CONFIRMED:
+            if newly:
+                station.passes += 1
+                self._count_pass(record.mono_ms)
+            return
+        device.trouble = station.trouble = Trouble.of(word_of(OUTCOME_OF[state]), record)
+        self._remember(device.trouble)
+
+    def _visit_started(self, record: Record, station: StationView) -> None:
+        station.visits += 1
+        station.device = station.tray = station.slot = None
+        if self._began_ms is None:
+            self._began_ms = record.mono_ms
+
+    def _device_identified(self, record: Record, station: StationView) -> None:
+        station.device, station.tray, station.slot = record.device, record.tray, record.slot
+        device = self._find(record)
+        if device is not None:
+            device.station = record.station
+            if device.state not in (State.WORKING, State.CONNECTING):
+                device.before = device.state
+            if device.state is not State.CONFIRMED:  # a proven device that comes round again stays proven
+                self._move(device, State.WORKING)
+
+    def _connect_sent(self, record: Record, _: StationView) -> None:
+        device = self._find(record)
+        if device is not None and device.state is State.WORKING:
+            self._move(device, State.CONNECTING)
+
+    def _visit_ended(self, record: Record, station: StationView) -> None:
+        device = self._find(record) if record.device is not None else None
+        if device is not None and device.state in (State.WORKING, State.CONNECTING):
+            handed_over = record.outcome in (Outcome.PASS, Outcome.UNKNOWN)
+            self._move(device, State.CONNECTING if handed_over else device.before)
+        if record.outcome is Outcome.FAIL:
+            station.trouble = Trouble.of("FAIL", record)
+            self._remember(station.trouble)
+
+    def _stranger_seen(self, record: Record, station: StationView) -> None:
+        station.trouble = Trouble.of("STRANGER", record)
+        if len(self._strangers) < STRANGERS_KEPT:
+            self._strangers.add(record.device or record.bssid)
+
+    def _station_changed(self, record: Record, station: StationView) -> None:
+        station.drained = Trouble.of("DRAINED", record) if record.event == "station.drained" else station.drained
+        station.stopped = record.event == "station.stopped"
+        if record.event == "station.started":
+            station.drained = None
+
+    # --- counting ---
+
+    def _station(self, name: str) -> StationView:
+        return self.stations.setdefault(name, StationView(name))
+
+    def _find(self, record: Record) -> _Device | None:
+        """The device of a record; one that is in no tray of this run cannot be counted, and that is said."""
+        if record.device is None:
+            return None
+        device = self._devices.get(record.device)
+        if device is None:
+            if record.tray not in self.trays:
+                self._misplaced = True
+                return None
+            device = self._devices[record.device] = _Device(record.tray)
+        return device
+
+    def _move(self, device: _Device, state: State) -> None:
+        tray = self.trays[device.tray]
+        for tally in (tray, self.all):
+            tally.move(device.state, state)
+        if tray.states[State.LISTED] < 0:
+            self._misplaced = True
+        device.state = state
+        self._recent.pop(device.tray, None)
+        self._recent[device.tray] = None
+
+    def _count_pass(self, mono_ms: int) -> None:
+        self._confirmed += 1
+        self._confirmed_ms.append(mono_ms)
+        while self._confirmed_ms[0] < mono_ms - RATE_WINDOW_MS:
+            self._confirmed_ms.popleft()
+
+    def _remember(self, trouble: Trouble) -> None:
+        """Keep the newest failures; a device's later one takes the place of its earlier one."""
+        earlier = [kept for kept in self.failures if kept.device is not None and kept.device == trouble.device]
+        for kept in earlier:
+            self.failures.remove(kept)
+        self.failures.append(trouble)
+
+    # --- asking ---
+
+    @property
+    def strangers(self) -> int:
+        """How many different devices were met that are in no tray (at most STRANGERS_KEPT)."""
+        return len(self._strangers)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every device of the manifest is counted once, and at the end has an outcome.
+
+        A run that was interrupted may leave devices open; they are counted as such.
+        """
+        unsettled = self.finished not in (None, Outcome.ABORTED) and self.all.open > 0
+        return not self._misplaced and self.all.open >= 0 and not unsettled
+
+    def troubles(self) -> Iterator[Trouble]:
+        """The trouble of every device that has ended other than PASS, in the order they were first met."""
+        for device in self._devices.values():
+            if device.trouble is not None and OUTCOME_OF.get(device.state, Outcome.PASS) is not Outcome.PASS:
+                yield device.trouble
+
+    def busy_trays(self, most: int) -> list[Tally]:
+        """At most so many trays, in the manifest's order: all, or the ones where something happened last."""
+        if len(self.trays) <= most:
+            return list(self.trays.values())
+        chosen = dict.fromkeys(islice(reversed(self._recent), most))
+        chosen |= dict.fromkeys(islice((name for name in self.trays if name not in chosen), most - len(chosen)))
+        return [tray for name, tray in self.trays.items() if name in chosen]
+
+    def pace(self, now_ms: int) -> Pace:
+        """How fast it goes, at `now_ms` of the journal's monotonic clock."""
+        began_ms = self._started_ms if self._began_ms is None else self._began_ms
+        window_ms = min(RATE_WINDOW_MS, now_ms - began_ms)
+        if window_ms < _RATE_NEEDS_MS or not self._confirmed:
+            return Pace(None, None, None)
+        recent = sum(at_ms >= now_ms - window_ms for at_ms in self._confirmed_ms) * 3_600_000 / window_ms
+        overall = self._confirmed * 3_600_000 / (now_ms - began_ms)
+        pace = recent or overall
+        return Pace(recent, overall, self.all.open / pace * 3600)
+
+
+def _texts(record: Record, key: str) -> Iterator[str]:
+    found = record.extra.get(key)
+    return (item for item in (found if isinstance(found, list) else ()) if isinstance(item, str))
+
+
+_Fold: TypeAlias = Callable[[Screen, Record, StationView], None]
+_FINALS: Final[Mapping[str, State]] = {
+    "device.confirmed": State.CONFIRMED,
+    "device.failed": State.FAILED,
+    "device.refused": State.REFUSED,
+    "device.unknown": State.UNKNOWN,
+    "device.skipped": State.SKIPPED,
+}
+_FOLDS: Final[Mapping[str, _Fold]] = {
+    "run.started": Screen._run_started,
+    "run.finished": Screen._run_finished,
+    "line.held": Screen._line_held,
+    "line.released": Screen._line_released,
+    "import.intended": Screen._import_begun,
+    **dict.fromkeys(("import.accepted", "import.settled", "import.refused"), Screen._import_ended),
+    "device.imported": Screen._device_imported,
+    "device.carried": Screen._device_carried,
+    **dict.fromkeys(_FINALS, Screen._device_ended),
+    "visit.started": Screen._visit_started,
+    "device.identified": Screen._device_identified,
+    **dict.fromkeys(("connect.accepted", "connect.unanswered"), Screen._connect_sent),
+    "visit.ended": Screen._visit_ended,
+    "stranger.seen": Screen._stranger_seen,
+    **dict.fromkeys(("station.started", "station.drained", "station.stopped"), Screen._station_changed),
+}
