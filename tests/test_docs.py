@@ -1,0 +1,116 @@
+"""The README is true: its commands run in CI, its tables are printed from the code."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from provisioner import errors
+from provisioner.errors import ProvisionerError
+from provisioner.line.steps import picture
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def tree(cls):
+    yield cls
+    for child in cls.__subclasses__():
+        yield from tree(child)
+
+
+def steps_block():
+    return "\n".join(["```mermaid", *picture(), "```"])
+
+
+def remedies(*roots):
+    """One row for each failure a person can meet; base classes that are never raised by themselves are left out."""
+    rows = ["| on the screen | what happened | whose fault | what to do |", "|---|---|---|---|"]
+    for cls in (cls for root in roots for cls in tree(root)):
+        if not cls.__subclasses__() or cls.__name__ in RAISED_BASES:
+            meaning = " ".join((cls.__doc__ or "").split())
+            rows.append(f"| `{cls.code}` | {meaning} | {cls.blame} | {cls.remedy} |")
+    return "\n".join(rows)
+
+
+RAISED_BASES = {"CommandRefused", "CloudRefused", "ImportRefused", "InputRefused"}
+
+
+def map_block():
+    lines = ["```"]
+    package = ROOT / "provisioner"
+    for folder in [package, *sorted(p for p in package.iterdir() if (p / "__init__.py").exists())]:
+        lines.append(f"{folder.relative_to(ROOT)}/")
+        for file in sorted(folder.glob("*.py")):
+            if file.name in ("__init__.py", "__main__.py"):
+                continue
+            first = re.match(r'"""(.*?)(?:\n|""")', file.read_text())
+            lines.append(f"  {file.stem:<18} {first.group(1) if first else ''}".rstrip())
+    return "\n".join([*lines, "```"])
+
+
+BLOCKS = {
+    "steps": steps_block,
+    "remedies": lambda: remedies(errors.DeviceError, errors.SwitchError, errors.SoftAPError),
+    "site": lambda: remedies(errors.CloudError, errors.InputRefused, errors.JournalError),
+    "map": map_block,
+}
+
+
+@pytest.mark.parametrize("name", sorted(BLOCKS))
+def test_generated_part_of_the_readme_is_what_the_code_says(name):
+    """Mend with: python tests/test_docs.py"""
+    found = re.search(rf"<!-- generated: {name} -->\n(.*?)<!-- end -->", README, re.DOTALL)
+
+    assert found is not None
+    assert BLOCKS[name]() == found.group(1).strip()
+
+
+def test_every_command_is_in_the_readme_and_shows_an_example():
+    from provisioner.cli import commands
+
+    def walk(group, path):
+        for name, command in group.commands.items():
+            if isinstance(command, click.Group):
+                yield from walk(command, f"{path} {name}")
+            else:
+                yield f"{path} {name}", command
+
+    for name, command in walk(commands, "provisioner"):
+        assert f"`{name}" in README, f"{name} is not in the README"
+        assert f"Example: {name}" in (command.help or ""), f"{name} --help shows no example"
+
+
+def test_every_error_says_what_to_do():
+    codes = [cls.code for cls in tree(ProvisionerError)]
+
+    assert len(codes) == len(set(codes))
+    for cls in tree(ProvisionerError):
+        assert cls.remedy.endswith("."), cls
+        assert cls.__doc__, cls
+
+
+def test_ci_runs_the_commands_the_readme_gives():
+    script = (ROOT / ".ci/run").read_text()
+
+    assert all(f"from_readme {name}" in script for name in ("demo", "tests"))
+    assert all(f"<!-- command: {name} -->" in README for name in ("demo", "tests"))
+
+
+def test_only_what_belongs_there_stands_at_the_top():
+    allowed = {"pyproject.toml", "README.md", "provisioner", "config", "tests", "fixtures", "runs"}
+
+    assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} <= allowed
+
+
+if __name__ == "__main__":
+    text = README
+    for block, make in BLOCKS.items():
+        text = re.sub(
+            rf"(<!-- generated: {block} -->\n).*?(<!-- end -->)",
+            lambda found, made=make(): f"{found.group(1)}{made}\n{found.group(2)}",
+            text,
+            flags=re.DOTALL,
+        )
+    (ROOT / "README.md").write_text(text)
