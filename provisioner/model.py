@@ -33,16 +33,19 @@ class DeviceID(str):
         if _DEVICE_ID.fullmatch(canonical):
             return cls(canonical)
         if len(canonical) != 24:
-            raise ValueError(f"a device ID has 24 characters, {printable(text)!r} has {len(canonical)}")
+            raise ValueError(f"a device ID has 24 characters, '{printable(text)}' has {len(canonical)}")
         wrong = next(char for char in canonical if char not in "0123456789abcdef")
-        raise ValueError(f"a device ID has only 0-9 and a-f, {printable(text)!r} has {printable(wrong)!r}")
+        raise ValueError(f"a device ID has only 0-9 and a-f, '{printable(text)}' has '{printable(wrong)}'")
 
 
 def printable(text: str, limit: int = 64) -> str:
-    """Escape what could harm a terminal, log, CSV or page: control, bidi and unassigned characters; cut at `limit`."""
+    """Escape what could harm a terminal, log, CSV or page: control, bidi and unassigned characters; cut at `limit`.
+
+    Takes any str, lone surrogates included: JSON from a device can hold them.
+    """
     safe = "".join(
         char if char == " " or unicodedata.category(char)[0] not in "CZ" else char.encode("unicode_escape").decode()
-        for char in text[: limit + 1].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        for char in text[: limit + 1]
     )
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 

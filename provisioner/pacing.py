@@ -25,7 +25,7 @@ def delays(policy: Retry, dice: random.Random) -> Iterator[float]:
     """Yield the wait before each try but the first: exponential, with full jitter in the upper half, in seconds."""
     spent = 0.0
     for attempt in range(policy.attempts - 1):
-        ceiling = min(policy.longest_s, policy.first_s * 2**attempt)
+        ceiling = min(policy.longest_s, policy.first_s * 2.0 ** min(attempt, 60))  # a float has no room for 2**1024
         delay = ceiling * (0.5 + dice.random() / 2)
         spent += delay
         if spent > policy.total_s:
@@ -56,7 +56,7 @@ class TokenBucket:
     def take(self, now_s: float) -> float:
         """Take one token and return how many seconds to wait before using it."""
         if self._at is not None:
-            self._level = min(self.burst, self._level + (now_s - self._at) * self.per_second)
-        self._at = now_s
+            self._level = min(self.burst, self._level + max(0.0, now_s - self._at) * self.per_second)
+        self._at = now_s if self._at is None else max(self._at, now_s)
         self._level -= 1
         return 0.0 if self._level >= 0 else -self._level / self.per_second

@@ -42,7 +42,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self.__text.encode(), other.__text.encode())
+        # surrogatepass: an environment may hold bytes that are not UTF-8, and an error would carry the text
+        mine, theirs = (secret.__text.encode("utf-8", "surrogatepass") for secret in (self, other))
+        return hmac.compare_digest(mine, theirs)
 
     def __hash__(self) -> int:
         return hash(self.__text)
@@ -60,8 +62,10 @@ class ClaimCode(Secret):
     __slots__ = ()
 
     def __init__(self, text: str) -> None:
+        if len(text) != CLAIM_CODE_CHARACTERS:
+            raise ValueError(f"a claim code has {CLAIM_CODE_CHARACTERS} characters, this has {len(text)}")
         if not _CLAIM_CODE.fullmatch(text):
-            raise ValueError(f"a claim code has {CLAIM_CODE_CHARACTERS} base64 characters, this has {len(text)}")
+            raise ValueError("a claim code has only base64 characters, this has others")
         super().__init__(text)
 
     @property

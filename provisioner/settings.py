@@ -9,45 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from provisioner.errors import FileRefused, Mistake, SecretMissing, SecretUnsafe
+from provisioner.errors import FileRefused, SecretMissing, SecretUnsafe
 from provisioner.model import SecurityType, WifiProfile, printable
 from provisioner.secrets import Secret
-from provisioner.strict_yaml import Block, Node, load, mistakes_of, place_of
+from provisioner.strict_yaml import Seconds, Whole, mistakes_of, parse, read, secrets_in
 
-_SECRET_KEY = re.compile(r"(password|passwd|passphrase|secret|token|api_?key|psk)$", re.IGNORECASE)
-_TOKEN_VALUE = re.compile(r"[0-9a-f]{40}")
+_PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_SECRET_FILE_BYTES_MAX = 4096
 _LOOPBACK = re.compile(r"http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?(/.*)?")
-
-
-def _whole_number(value: object) -> object:
-    if isinstance(value, str):
-        if not re.fullmatch(r"-?\d{1,9}", value):
-            raise ValueError(f"not a whole number: {printable(value)!r}")
-        return int(value)
-    return value
-
-
-def _seconds(value: object) -> object:
-    if isinstance(value, str):
-        if not re.fullmatch(r"\d{1,7}(\.\d{1,3})?", value):
-            raise ValueError(f"not a number of seconds: {printable(value)!r}")
-        return float(value)
-    return value
-
-
-def _yes_no(value: object) -> object:
-    if isinstance(value, str):
-        if value not in ("true", "false"):
-            raise ValueError(f"not true or false: {printable(value)!r}")
-        return value == "true"
-    return value
 
 
 def _security_name(value: str) -> str:
@@ -55,15 +32,18 @@ def _security_name(value: str) -> str:
     return value
 
 
+def _sendable_ssid(value: str) -> str:
+    try:
+        WifiProfile("", value, SecurityType.OPEN)
+    except ValueError as error:
+        raise ValueError(f"{error}; give the factory network a plain name of 1 to 32 bytes") from None
+    return value
+
+
 def _https_unless_loopback(value: str) -> str:
     if not value.startswith("https://") and not _LOOPBACK.fullmatch(value):
         raise ValueError("tokens travel only over https://; http:// is for loopback")
     return value.rstrip("/")
-
-
-Whole = Annotated[int, BeforeValidator(_whole_number)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
-YesNo = Annotated[bool, BeforeValidator(_yes_no)]
 
 
 class _Part(BaseModel):
@@ -90,7 +70,7 @@ class CloudSettings(_Part):
 class WifiSettings(_Part):
     """One factory network by name. Its password comes from PROVISIONER_WIFI_<NAME> or `password_file`."""
 
-    ssid: str
+    ssid: Annotated[str, AfterValidator(_sendable_ssid)]
     security: Annotated[str, AfterValidator(_security_name)] = "wpa2_aes"
     channel: Annotated[Whole, Field(ge=0, le=14)] = 0
     password_file: str | None = None
@@ -154,6 +134,33 @@ class Limits(_Part):
     signal_floor_dbm: Annotated[Whole, Field(ge=-100, le=0)] = -80
 
 
+def _password_variable(profile: str) -> str:
+    return "PROVISIONER_WIFI_" + re.sub(r"[^A-Z0-9]", "_", profile.upper())
+
+
+def _profiles_told_apart(wifi: Mapping[str, WifiSettings]) -> Mapping[str, WifiSettings]:
+    variables: dict[str, str] = {}
+    for profile in wifi:
+        if not _PROFILE_NAME.fullmatch(profile) or profile == "none":
+            raise ValueError(
+                f"'{printable(profile)}' cannot name a profile; use 1 to 32 of A-Z a-z 0-9 . _ - (not none)"
+            )
+        other = variables.setdefault(_password_variable(profile), profile)
+        if other != profile:
+            raise ValueError(f"{other} and {profile} would both read {_password_variable(profile)}; rename one of them")
+    return wifi
+
+
+def _stations_told_apart(stations: tuple[StationSettings, ...]) -> tuple[StationSettings, ...]:
+    names = [station.name for station in stations]
+    if len(set(names)) != len(names):
+        raise ValueError("two stations have the same name; give each jig its own")
+    adapters = [(station.switcher, station.adapter) for station in stations if station.adapter]
+    if len(set(adapters)) != len(adapters):
+        raise ValueError("two stations use the same adapter; one adapter serves one station")
+    return stations
+
+
 class Settings(_Part):
     """The whole tree."""
 
@@ -161,26 +168,20 @@ class Settings(_Part):
     product: str | None = None  # if given, a manifest for another product is refused on this line
     operator: str | None = None
     cloud: CloudSettings = CloudSettings()
-    wifi: Mapping[str, WifiSettings] = {}
-    stations: tuple[StationSettings, ...] = ()
+    wifi: Annotated[Mapping[str, WifiSettings], AfterValidator(_profiles_told_apart)] = {}
+    stations: Annotated[tuple[StationSettings, ...], AfterValidator(_stations_told_apart)] = ()
     softap: SoftAPSettings = SoftAPSettings()
     budgets: Budgets = Budgets()
     limits: Limits = Limits()
-
-    @model_validator(mode="after")
-    def _names_once(self) -> Settings:
-        names = [station.name for station in self.stations]
-        if len(set(names)) != len(names):
-            raise ValueError("two stations have the same name; give each jig its own")
-        adapters = [(station.switcher, station.adapter) for station in self.stations if station.adapter]
-        if len(set(adapters)) != len(adapters):
-            raise ValueError("two stations use the same adapter; one adapter serves one station")
-        return self
 
     def wifi_profile(self, name: str) -> WifiProfile:
         """The profile of that name; KeyError if there is none. Its SSID has been checked at loading."""
         found = self.wifi[name]
         return WifiProfile(name, found.ssid, SecurityType.parse(found.security), found.channel)
+
+
+_SECTIONS = (Settings, CloudSettings, WifiSettings, StationSettings, SoftAPSettings, Budgets, Limits)
+_KNOWN_KEYS = frozenset(key for section in _SECTIONS for key in section.model_fields)  # to suggest for a misspelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,57 +195,18 @@ class LoadedSettings:
 
 def load_settings(path: Path) -> LoadedSettings:
     """Read and check a settings file. Raises FileRefused with every mistake."""
-    root = load(path)
-    mistakes = list(_secrets_in(root, str(path), ()))
-    settings: Settings | None = None
+    data = read(path, str(path))
+    root = parse(data, str(path))
+    secrets = dict(secrets_in(root, str(path)))
+    mistakes = list(secrets.values())
     try:
         settings = Settings.model_validate(root)
     except ValidationError as error:
-        secret_places = {(mistake.line, mistake.column) for mistake in mistakes}
-        mistakes += [m for m in mistakes_of(error, root, str(path)) if (m.line, m.column) not in secret_places]
-    if settings is not None:
-        mistakes += _bad_profiles(settings, root, str(path))
-    if mistakes or settings is None:
+        mistakes += mistakes_of(error, root, str(path), known_keys=_KNOWN_KEYS, secret=secrets)
+        raise FileRefused(sorted(mistakes)) from None
+    if mistakes:
         raise FileRefused(sorted(mistakes))
-    return LoadedSettings(settings, path, hashlib.sha256(path.read_bytes()).hexdigest())
-
-
-def _bad_profiles(settings: Settings, root: Node, name: str) -> Iterator[Mistake]:
-    for profile in settings.wifi:
-        try:
-            settings.wifi_profile(profile)
-        except ValueError as error:
-            line, column = place_of(root, ("wifi", profile, "ssid"))
-            yield Mistake(
-                name,
-                line,
-                column,
-                f"wifi {printable(profile)}",
-                str(error),
-                "give the factory network a plain name of 1 to 32 bytes",
-            )
-
-
-def _secrets_in(node: Node, name: str, path: tuple[str | int, ...]) -> Iterator[Mistake]:
-    """Find secrets that somebody wrote into YAML, by the key's name or the value's shape."""
-    if isinstance(node, Block):
-        for key, value in node.items():
-            if _SECRET_KEY.search(key) or (isinstance(value, str) and _TOKEN_VALUE.fullmatch(value)):
-                line, column = node.key_marks[key]
-                yield Mistake(
-                    name,
-                    line,
-                    column,
-                    "",
-                    f"'{printable(key)}' is a secret; secrets never stand in YAML",
-                    "use PROVISIONER_CLIENT_SECRET, PROVISIONER_USER_TOKEN, PROVISIONER_WIFI_<PROFILE>, "
-                    "or a file of mode 0600 named here (client_secret_file)",
-                )
-            else:
-                yield from _secrets_in(value, name, (*path, key))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _secrets_in(value, name, (*path, index))
+    return LoadedSettings(settings, path, hashlib.sha256(data).hexdigest())
 
 
 # --- secrets: from the environment or a private file ---
@@ -279,9 +241,11 @@ class SecretSource:
         """The password of a Wi-Fi profile; None for an open network. Raises SecretMissing or SecretUnsafe."""
         if SecurityType.parse(wifi.security) is SecurityType.OPEN:
             return None
-        variable = "PROVISIONER_WIFI_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
         return self._read(
-            variable, wifi.password_file, f"wifi.{name}.password_file", f"the password of Wi-Fi profile {name}"
+            _password_variable(name),
+            wifi.password_file,
+            f"wifi.{name}.password_file",
+            f"the password of Wi-Fi profile {name}",
         )
 
     def _read(self, variable: str, file: str | None, setting: str, what: str) -> Secret:
@@ -295,15 +259,30 @@ class SecretSource:
             )
         path = self.folder / file
         try:
-            mode = path.stat().st_mode & 0o777
-            if mode & 0o077:
-                raise SecretUnsafe(f"{path} can be read by others (mode {mode:04o})", remedy=f"Run: chmod 600 {path}")
-            text = path.read_text(encoding="utf-8").rstrip("\r\n")
+            state = path.stat()
+            if not stat.S_ISREG(state.st_mode):
+                raise SecretUnsafe(
+                    f"{path} ({what}) is not a plain file", remedy=f"Name a file of mode 0600 in {setting}."
+                )
+            if state.st_mode & 0o077:
+                mode = f"{state.st_mode & 0o777:04o}"
+                raise SecretUnsafe(f"{path} can be read by others (mode {mode})", remedy=f"Run: chmod 600 {path}")
+            with path.open("rb") as opened:
+                data = opened.read(_SECRET_FILE_BYTES_MAX + 1)
         except OSError as error:
             raise SecretMissing(
                 f"{path} ({what}) cannot be read: {error.strerror}",
                 remedy=f"Create it with mode 0600, or set {variable}.",
             ) from None
+        text = data.rstrip(b"\r\n").decode("utf-8", "replace")
+        if (
+            "\N{REPLACEMENT CHARACTER}" in text
+            or any(ord(char) < 0x20 for char in text)
+            or len(data) > _SECRET_FILE_BYTES_MAX
+        ):
+            raise SecretMissing(
+                f"{path} ({what}) is not one line of text", remedy="Write only the secret into it, as UTF-8 text."
+            )
         if not text:
             raise SecretMissing(f"{path} ({what}) is empty", remedy=f"Write the secret into it, or set {variable}.")
         return Secret(text)

@@ -4,17 +4,21 @@ Rule 1: every scalar stays the text that was written. `001234567012345670123456`
 YAML would make it an octal number and lose it, and nearly one Photon ID in ten is all digits (facts: stack 3).
 Rule 2: no aliases, anchors, tags, duplicate keys or second documents; size, depth and node caps. The builder
 works on the event stream, so a bomb is refused before anything is built from it.
-Rule 3: this module knows nothing of trays or stations.
+Rule 3: a secret in YAML is a mistake, and no message ever repeats it.
+Rule 4: this module knows nothing of trays or stations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+import re
+import stat
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from provisioner.errors import FileRefused, Mistake
 from provisioner.model import printable
@@ -22,6 +26,10 @@ from provisioner.model import printable
 BYTES_MAX = 16 * 1024 * 1024
 DEPTH_MAX = 16
 NODES_MAX = 2_000_000
+TOO_BIG = "put long device lists into `file:` lists"
+
+_SECRET_KEY = re.compile(r"(password|passwd|passphrase|secret|token|api_?key|psk)$", re.IGNORECASE)
+_TOKEN_VALUE = re.compile(r"[0-9a-fA-F]{40}")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is three times as fast where it is built in
 
@@ -51,6 +59,30 @@ class Items(list[Any]):
 
 
 Node: TypeAlias = Text | Block | Items
+KeyPath: TypeAlias = tuple[str | int, ...]
+
+
+# --- typed values: YAML hands us text, so these read it ---
+
+
+def _whole_number(value: object) -> object:
+    if isinstance(value, str):
+        if not re.fullmatch(r"-?[0-9]{1,9}", value):
+            raise ValueError(f"not a whole number: '{printable(value)}'")
+        return int(value)
+    return value
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", value):
+            raise ValueError(f"not a number of seconds: '{printable(value)}'")
+        return float(value)
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole_number)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
 def load(path: Path, *, shown_as: str | None = None) -> Block:
@@ -60,21 +92,31 @@ def load(path: Path, *, shown_as: str | None = None) -> Block:
     feature this reader leaves out on purpose.
     """
     name = shown_as or str(path)
+    return parse(read(path, name), name)
+
+
+def read(path: Path, name: str, *, bytes_max: int = BYTES_MAX, too_big: str = TOO_BIG) -> bytes:
+    """Read a plain file of at most `bytes_max` bytes, whole; `name` is shown in mistakes, `too_big` is a remedy.
+
+    Raises FileRefused with one Mistake. A bigger file is refused by its size; a device or pipe is never opened,
+    since reading it might never end.
+    """
     try:
-        size = path.stat().st_size
-        if size > BYTES_MAX:
-            raise _refused(
-                name,
-                None,
-                f"the file has {size:,} bytes, more than {BYTES_MAX:,}",
-                "put long device lists into `file:` lists",
-            )
-        data = path.read_bytes()
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise _refused(name, None, "not a plain file", "give the name of a file")
+        if state.st_size > bytes_max:
+            raise _refused(name, None, f"the file has {state.st_size:,} bytes, more than {bytes_max:,}", too_big)
+        with path.open("rb") as file:
+            data = file.read(bytes_max + 1)
     except OSError as error:
-        raise _refused(
-            name, None, f"cannot be read: {error.strerror or error}", "check the name and the rights"
-        ) from None
-    return parse(data, name)
+        reason = error.strerror or type(error).__name__
+        raise _refused(name, None, f"cannot be read: {reason}", "check the name and the rights") from None
+    except ValueError:  # a NUL in the name
+        raise _refused(name, None, "not a file name", "give the name of a file") from None
+    if len(data) > bytes_max:  # it grew while we read
+        raise _refused(name, None, f"the file has more than {bytes_max:,} bytes", too_big)
+    return data
 
 
 def parse(data: bytes, name: str) -> Block:
@@ -99,13 +141,13 @@ def parse(data: bytes, name: str) -> Block:
         raise _refused(
             name,
             place,
-            f"not valid YAML: {error.problem or error.context}",
+            f"not valid YAML: {printable(str(error.problem or error.context), 160)}",
             "correct the indentation or the quotes here",
         ) from None
-    except yaml.YAMLError as error:
-        raise _refused(name, None, f"not valid YAML: {printable(str(error))}", "correct the file") from None
-    except RecursionError:
-        raise _refused(name, None, "nested too deeply", f"use at most {DEPTH_MAX} levels") from None
+    except yaml.reader.ReaderError as error:  # its position counts bytes or characters, as the loader likes
+        line = text.count("\n", 0, max(0, text.find(chr(error.character)))) + 1
+        what = f"a character that does not belong in a text file (U+{error.character:04X})"
+        raise _refused(name, (line, 1), what, "remove it") from None
     if not isinstance(root, Block):
         raise _refused(name, (1, 1), "not a mapping of keys to values", "start from the example in the README")
     return root
@@ -130,26 +172,99 @@ def place_of(root: Node, path: Sequence[str | int], *, key: bool = False) -> tup
 
 
 def mistakes_of(
-    error: ValidationError, root: Node, name: str, *, prefix: Sequence[str | int] = (), where: str = ""
+    error: ValidationError,
+    root: Node,
+    name: str,
+    *,
+    prefix: KeyPath = (),
+    where: str = "",
+    known_keys: Collection[str] = (),
+    secret: Collection[KeyPath] = (),
 ) -> Iterator[Mistake]:
-    """Turn pydantic's findings into Mistakes with places in the file. `prefix` leads to what was validated."""
+    """Turn pydantic's findings into Mistakes with places in the file. `prefix` leads to what was validated.
+
+    `known_keys` are the spellings to suggest for an unknown key; findings at or below a path in `secret` are left
+    out, because they might repeat it.
+    """
     for found in error.errors(include_url=False):
-        path = [*prefix, *(step for step in found["loc"] if not str(step).startswith(("function-", "tagged-")))]
+        path = (*prefix, *(step for step in found["loc"] if not str(step).startswith(("function-", "tagged-"))))
+        if any(path[: len(hidden)] == hidden for hidden in secret):
+            continue
         what, remedy = _sentence(found["type"], found["msg"], path, found.get("ctx", {}))
+        if found["type"] == "extra_forbidden":
+            remedy = _spelling(str(path[-1]), known_keys) or remedy
         line, column = place_of(root, path, key=found["type"] == "extra_forbidden")
         yield Mistake(name, line, column, where, what, remedy)
 
 
-def _sentence(kind: str, message: str, path: Sequence[str | int], context: dict[str, Any]) -> tuple[str, str]:
-    key = printable(str(path[-1])) if path else "the file"
+def secrets_in(node: Node, name: str, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Mistake]]:
+    """Find secrets that somebody wrote into YAML, by the key's name or the value's shape, and where each stands."""
+    if isinstance(node, Block):
+        for key, value in node.items():
+            if _SECRET_KEY.search(key) or looks_secret(value):
+                yield (*path, key), _secret(f"'{printable(key)}' is a secret", name, node.key_marks[key])
+            else:
+                yield from secrets_in(value, name, (*path, key))
+    elif isinstance(node, Items):
+        for index, value in enumerate(node):
+            if looks_secret(value):
+                yield (*path, index), _secret("this is a secret", name, (value.line, value.column))
+            elif not isinstance(value, Text):
+                yield from secrets_in(value, name, (*path, index))
+
+
+def looks_secret(value: object) -> bool:
+    """Whether a text has the shape of an access token or client secret: exactly 40 hex digits."""
+    return isinstance(value, str) and len(value) == 40 and _TOKEN_VALUE.fullmatch(value) is not None
+
+
+def _secret(what: str, name: str, place: tuple[int, int]) -> Mistake:
+    return Mistake(
+        name,
+        *place,
+        "",
+        f"{what}; secrets never stand in YAML",
+        "use PROVISIONER_CLIENT_SECRET, PROVISIONER_USER_TOKEN, PROVISIONER_WIFI_<PROFILE>, "
+        "or a file of mode 0600 named in the settings (client_secret_file)",
+    )
+
+
+def _spelling(key: str, known_keys: Collection[str]) -> str | None:
+    near = difflib.get_close_matches(key.lower(), known_keys, n=1, cutoff=0.7)
+    return f"did you mean '{near[0]}'?" if near else None
+
+
+_MUST_BE = {
+    "string_type": "a single text",
+    "string_too_short": "longer",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "model_type": "a block of keys and values",
+    "mapping_type": "a block of keys and values",
+    "dict_type": "a block of keys and values",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+}
+
+
+def _sentence(kind: str, message: str, path: KeyPath, context: dict[str, Any]) -> tuple[str, str]:
+    subject = f"'{printable(str(path[-1]))}'" if path else "the file"
     if kind == "extra_forbidden":
-        return f"unknown key '{key}'", "remove it or correct its spelling"
+        return f"unknown key {subject}", "remove it or correct its spelling"
     if kind == "missing":
-        return f"'{key}' is missing", "add it"
+        return f"{subject} is missing", "add it"
     if kind == "value_error":
         what, _, remedy = str(context.get("error", message)).partition("; ")
-        return f"'{key}': {what}", remedy or "correct it"
-    return f"'{key}': {message[:1].lower()}{message[1:]}", "correct it"
+        return f"{subject}: {what}", remedy or "correct it"
+    if kind in _MUST_BE:
+        return f"{subject} must be {_MUST_BE[kind].format(**context)}", "correct it"
+    return f"{subject}: {message[:1].lower()}{message[1:]}", "correct it"
 
 
 def _refused(name: str, place: tuple[int, int] | None, what: str, remedy: str) -> FileRefused:
@@ -182,7 +297,7 @@ class _Builder:
         node: Node
         if isinstance(event, yaml.ScalarEvent):
             node = Text(event.value)
-            node.plain = event.style is None
+            node.plain = not event.style  # None from the Python scanner, "" from libyaml
         elif isinstance(event, yaml.SequenceStartEvent):
             node = Items()
             while not isinstance(item := next(events), yaml.SequenceEndEvent):
@@ -217,7 +332,7 @@ class _Builder:
         if depth > DEPTH_MAX:
             raise self._refuse(event, "nested too deeply", f"use at most {DEPTH_MAX} levels")
         if self.nodes > NODES_MAX:
-            raise self._refuse(event, f"more than {NODES_MAX:,} entries", "put long device lists into `file:` lists")
+            raise self._refuse(event, f"more than {NODES_MAX:,} entries", TOO_BIG)
 
     def _refuse(self, event: Any, what: str, remedy: str) -> FileRefused:
         return _refused(self.name, _place(event), what, remedy)
