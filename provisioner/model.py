@@ -40,11 +40,14 @@ class DeviceID(str):
 
 def printable(text: str, limit: int = 64) -> str:
     """Escape what could harm a terminal, log, CSV or page: control, bidi and unassigned characters; cut at `limit`."""
-    safe = "".join(
-        char if char == " " or unicodedata.category(char)[0] not in "CZ" else char.encode("unicode_escape").decode()
-        for char in text[: limit + 1].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    )
+    safe = "".join(_shown(char) for char in text[: limit + 1])
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def _shown(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte that was no UTF-8, kept by `surrogateescape`
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char if char == " " or unicodedata.category(char)[0] not in "CZ" else char.encode("unicode_escape").decode()
 
 
 # --- what the manifest says ---
