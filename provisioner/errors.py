@@ -155,6 +155,13 @@ class BackendUnknown(InputRefused):
     code = "backend_unknown"
 
 
+class BackendBroken(InputRefused):
+    """An installed switcher cannot be loaded; the message names the distribution it came with."""
+
+    code = "backend_broken"
+    remedy = "Install a version of that distribution that fits, or remove it."
+
+
 # --- cloud ---
 
 

@@ -39,6 +39,7 @@ class DeviceID(str):
 
 
 def printable(text: str, limit: int = 64) -> str:
+<<<<<<< HEAD
     """Escape what could harm a terminal, log, CSV or page: control, bidi and unassigned characters; cut at `limit`.
 
     Takes any str, lone surrogates included: JSON from a device can hold them.
@@ -47,7 +48,17 @@ def printable(text: str, limit: int = 64) -> str:
         char if char == " " or unicodedata.category(char)[0] not in "CZ" else char.encode("unicode_escape").decode()
         for char in text[: limit + 1]
     )
+=======
+    """Escape what could harm a terminal, log, CSV or page: control, bidi and unassigned characters; cut at `limit`."""
+    safe = "".join(_shown(char) for char in text[: limit + 1])
+>>>>>>> wt-softap
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def _shown(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte that was no UTF-8, kept by `surrogateescape`
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char if char == " " or unicodedata.category(char)[0] not in "CZ" else char.encode("unicode_escape").decode()
 
 
 # --- what the manifest says ---
