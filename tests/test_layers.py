@@ -19,7 +19,11 @@ LAYERS = {
     5: ["line.ledger", "line.importer", "line.station", "line.claim_codes", "line.confirmer"],
     6: ["line.scheduler"],
     7: ["simulator.clock", "simulator.world", "simulator.cloud", "simulator.photon", "simulator.radio",
-        "simulator.faults", "simulator.checkers", "console.terminal"],
+        "simulator.faults", "simulator.checkers", "console.terminal",
+        "simulator.cloud_rules", "simulator.cloud_state", "simulator.cloud_limits", "simulator.cloud_accounts",
+        "simulator.cloud_fleet", "simulator.cloud_claims", "simulator.cloud_rows", "simulator.cloud_api",
+        "simulator.cloud_api_tokens", "simulator.cloud_api_products", "simulator.cloud_api_customers",
+        "simulator.cloud_api_devices", "simulator.cloud_body", "simulator.cloud_http", "simulator.serving"],
     8: ["app"],
     9: ["cli"],
     10: ["__main__"],
@@ -28,8 +32,8 @@ PURE_UP_TO = 3
 NOT_PURE = {"trio", "httpx", "socket", "subprocess", "anyio", "starlette", "hypercorn"}
 ONLY_IN = {
     "httpx": {"cloud.transport"},  # upstream has stood still since 2024-12: one seam, so that it can be replaced
-    "starlette": {"simulator.cloud"},
-    "hypercorn": {"simulator.world"},
+    "starlette": {"simulator.cloud_http", "simulator.serving"},
+    "hypercorn": {"simulator.serving"},
     "rich": {"console.terminal"},
     "click": {"cli"},
 }
