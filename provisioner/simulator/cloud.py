@@ -50,7 +50,7 @@ class SimCloud:
         self.limits = Limits(rules)
         self.mint = Mint(dice)
         self.accounts = Accounts(self.mint, rules)
-        self.fleet = Fleet(self.accounts, self.history, rules, faults, dice)
+        self.fleet = Fleet(self.accounts, self.history, rules, dice)
         self.claims = Claims(self.mint, self.accounts, self.fleet, self.history, rules)
         self._products: dict[int, SimProduct] = {}
         self._handshakes: Counter[str] = Counter()

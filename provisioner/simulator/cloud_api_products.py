@@ -68,7 +68,13 @@ def import_devices(cloud: SimCloud, ask: Ask) -> Answer:
         raise said_no(400, "No device identifiers given: use id, ids or file")
     if cloud.rules.import_ids_max is not None and len(passed) > cloud.rules.import_ids_max:
         raise said_no(cloud.rules.import_too_many_status, "Too many devices in one request")
-    lists = cloud.fleet.add_to_product(product, passed, _claim_user(cloud, ask, product), cloud.clock.seconds())
+    lists = cloud.fleet.add_to_product(
+        product,
+        passed,
+        claim_user=_claim_user(cloud, ask, product),
+        now_s=cloud.clock.seconds(),
+        row_missing=cloud.faults.import_row_missing,
+    )
     return Answer(_import_reply(lists, cloud.rules))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from provisioner.simulator.cloud_accounts import Accounts
 from provisioner.simulator.cloud_rules import CloudRules
 from provisioner.simulator.cloud_state import History, SimAccount, SimDevice, SimProduct, What
-from provisioner.simulator.faults import Dice, Faults
+from provisioner.simulator.faults import Dice
 
 
 @dataclass(slots=True)
@@ -29,11 +29,10 @@ class ImportLists:
 class Fleet:
     """All devices by ID and serial, and each product's list (members and quarantined ones)."""
 
-    def __init__(self, accounts: Accounts, history: History, rules: CloudRules, faults: Faults, dice: Dice) -> None:
+    def __init__(self, accounts: Accounts, history: History, rules: CloudRules, dice: Dice) -> None:
         self._accounts = accounts
         self._history = history
         self._rules = rules
-        self._faults = faults
         self._dice = dice
         self._devices: dict[str, SimDevice] = {}
         self._by_serial: dict[str, SimDevice] = {}
@@ -133,9 +132,18 @@ class Fleet:
     # --- import ---
 
     def add_to_product(
-        self, product: SimProduct, identifiers: Iterable[str], claim_user: SimAccount | None, now_s: float
+        self,
+        product: SimProduct,
+        identifiers: Iterable[str],
+        *,
+        claim_user: SimAccount | None,
+        now_s: float,
+        row_missing: float,
     ) -> ImportLists:
-        """Import device IDs or serial numbers into a product; `claim_user` then owns what is or was in it."""
+        """Import device IDs or serial numbers into a product; `claim_user` then owns what is or was in it.
+
+        `row_missing` is the probability that a good row is swallowed: in no list, and not added.
+        """
         lists = ImportLists()
         seen: set[str] = set()
         self._import_calls += 1
@@ -147,15 +155,17 @@ class Fleet:
             if key in seen:
                 continue
             seen.add(key)
-            row = lists.invalid if device is None else self._import_one(product, device, lists)
+            row = lists.invalid if device is None else self._import_one(product, device, lists, row_missing)
             if row is None:
-                continue  # the fault `import_row_missing`: in no list, and not added
+                continue
             row.append(echo)
             if device and claim_user and row in (lists.updated, lists.existing):
                 self.claim(device, claim_user, now_s=now_s, how="claim_user at import")
         return lists
 
-    def _import_one(self, product: SimProduct, device: SimDevice, lists: ImportLists) -> list[str] | None:
+    def _import_one(
+        self, product: SimProduct, device: SimDevice, lists: ImportLists, row_missing: float
+    ) -> list[str] | None:
         """Try one device: the list it ends in, or None if the fault swallows it."""
         if device.product_id == product.id:
             return lists.existing
@@ -167,7 +177,7 @@ class Fleet:
         if owner and owner.product_id != product.id and not self._accounts.on_team(owner, product.id):
             return lists.nonmember
         luck = self._dice.of("cloud", "import row", device.id, self._import_calls)
-        if luck.random() < self._faults.import_row_missing:
+        if luck.random() < row_missing:
             return None
         self.join(device, product.id)
         self._history.note(What.IMPORTED, device=device.id, detail=product.slug)
