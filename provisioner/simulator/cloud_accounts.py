@@ -1,0 +1,188 @@
+"""Who may speak to the simulated cloud: users, customers, OAuth clients and their tokens (facts, particle-cloud 2, 6).
+
+Rule 1: every identifier and secret is rolled from the seed by its name and number, so that one seed gives the same
+tokens whatever else happens in between.
+Rule 2: names of users and customers are kept in lower case, as the cloud does.
+Rule 3: an expired token is remembered (it gets another answer than a revoked one, which is forgotten).
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from provisioner.secrets import CLAIM_CODE_CHARACTERS
+from provisioner.simulator.cloud_rules import CloudRules, oauth_refused
+from provisioner.simulator.cloud_state import SimAccount, SimClient, SimProduct, SimToken, TokenKind
+from provisioner.simulator.faults import Dice
+
+_BASE64 = string.ascii_letters + string.digits + "+/"
+PUBLIC_CLIENTS = {"particle": "particle", "particle-api": "particle-api", "particle-cli": "particle-cli"}
+
+
+class Mint:
+    """Makes what must look random: IDs, tokens, claim codes. The nth of one name is always the same."""
+
+    def __init__(self, dice: Dice) -> None:
+        self._dice = dice
+        self._made: Counter[tuple[str, str]] = Counter()
+
+    def hex(self, digits: int, kind: str, name: str) -> str:
+        """So many hex digits for this kind of thing, of this name."""
+        return f"{self._roll(kind, name).getrandbits(4 * digits):0{digits}x}"
+
+    def number(self, below: int, kind: str, name: str) -> int:
+        """A number from 0 up to but not including `below`."""
+        return self._roll(kind, name).randrange(below)
+
+    def claim_code(self, owner: str) -> str:
+        """63 characters of the base64 alphabet."""
+        return "".join(self._roll("claim code", owner).choices(_BASE64, k=CLAIM_CODE_CHARACTERS))
+
+    def _roll(self, kind: str, name: str) -> random.Random:
+        self._made[kind, name] += 1
+        return self._dice.of("cloud", kind, name, self._made[kind, name])
+
+
+class Accounts:
+    """All users, customers, clients and tokens, with the lookups the API needs."""
+
+    def __init__(self, mint: Mint, rules: CloudRules) -> None:
+        self._mint = mint
+        self._rules = rules
+        self._users: dict[str, SimAccount] = {}
+        self._passwords: dict[str, str] = {}
+        self._teams: dict[int, set[str]] = {}
+        self._customers: dict[tuple[int, str], SimAccount] = {}
+        self._tokens: dict[str, SimToken] = {}
+        self._refresh: dict[str, SimToken] = {}
+        self.clients = {
+            name: SimClient(name, secret, name, "installed", None) for name, secret in PUBLIC_CLIENTS.items()
+        }
+
+    # --- users ---
+
+    def add_user(self, username: str, password: str, products: Iterable[SimProduct]) -> SimAccount:
+        """Make a user who is on the team of these products."""
+        name = username.lower()
+        user = SimAccount(self._mint.hex(24, "user", name), name)
+        self._users[name] = user
+        self._passwords[name] = password
+        for product in products:
+            self._teams.setdefault(product.id, set()).add(name)
+        return user
+
+    def user(self, username: str) -> SimAccount | None:
+        """The user of that name, if any."""
+        return self._users.get(username.lower())
+
+    def user_by_password(self, username: str, password: str) -> SimAccount | None:
+        """The user, if the password is his."""
+        return self.user(username) if self._passwords.get(username.lower()) == password else None
+
+    def on_team(self, account: SimAccount | None, product_id: int) -> bool:
+        """Whether the account is a user on the product's team."""
+        return (
+            account is not None and not account.is_customer and account.username in self._teams.get(product_id, set())
+        )
+
+    # --- customers ---
+
+    def add_customer(self, username: str, product: SimProduct) -> SimAccount | None:
+        """Make a customer; None if the product has one of that name already."""
+        name = username.lower()
+        if (product.id, name) in self._customers:
+            return None
+        made = SimAccount(self._mint.hex(24, "customer", f"{product.id} {name}"), name, product.id)
+        self._customers[product.id, name] = made
+        return made
+
+    def customer(self, username: str, product_id: int) -> SimAccount | None:
+        """The product's customer of that name, if any."""
+        return self._customers.get((product_id, username.lower()))
+
+    def customers_of(self, product_id: int) -> Iterator[SimAccount]:
+        """All customers of a product, oldest first."""
+        return (customer for (of, _), customer in self._customers.items() if of == product_id)
+
+    def forget_customer(self, customer: SimAccount) -> None:
+        """Delete a customer and revoke its tokens."""
+        if customer.product_id is not None:
+            self._customers.pop((customer.product_id, customer.username), None)
+        self.revoke_all(customer)
+
+    # --- clients ---
+
+    def add_client(self, name: str, kind: str, product: SimProduct, client_id: str | None = None) -> SimClient:
+        """Make an OAuth client of a product; its ID is `<name>-<4 digits>` unless given."""
+        identity = client_id or f"{name}-{1000 + self._mint.number(9000, 'client id', name)}"
+        client = SimClient(identity, self._mint.hex(40, "client secret", identity), name, kind, product.id)
+        self.clients[identity] = client
+        return client
+
+    def client(self, client_id: str, secret: str) -> SimClient:
+        """The client with these credentials. Raises Refused (invalid_client)."""
+        found = self.clients.get(client_id)
+        if found is None or found.secret != secret:
+            raise oauth_refused(self._rules.client_refused_status, "invalid_client", "Client credentials are invalid")
+        return found
+
+    # --- tokens ---
+
+    def issue(
+        self,
+        kind: TokenKind,
+        client_id: str,
+        *,
+        now_s: float,
+        life_s: float | None,
+        account: SimAccount | None = None,
+        product_id: int | None = None,
+    ) -> SimToken:
+        """Make a token that lives `life_s` seconds (None: for ever)."""
+        subject = f"{kind.value} {product_id} {account.username if account else client_id}"
+        token = SimToken(
+            kind,
+            self._mint.hex(40, "token", subject),
+            self._mint.hex(40, "refresh token", subject),
+            client_id,
+            account,
+            product_id,
+            None if life_s is None else now_s + life_s,
+            None if life_s is None else now_s + self._rules.refresh_token_life_s,
+        )
+        self._tokens[token.access] = token
+        self._refresh[token.refresh] = token
+        return token
+
+    def token(self, access: str | None, now_s: float) -> SimToken:
+        """The valid token of that text. Raises Refused: none given (400), unknown or revoked, expired (401)."""
+        if not access:
+            raise oauth_refused(400, "invalid_request", "The access token was not found")
+        found = self._tokens.get(access)
+        if found is None:
+            raise oauth_refused(401, "invalid_token", "The access token provided is invalid.")
+        if found.expires_s is not None and now_s >= found.expires_s:
+            raise oauth_refused(401, "invalid_token", "The access token provided has expired.")
+        return found
+
+    def spend_refresh(self, refresh: str, client: SimClient, now_s: float) -> SimToken | None:
+        """The product token that this refresh token renews, once; None if it cannot (facts 2: product tokens only)."""
+        found = self._refresh.get(refresh)
+        if found is None or found.kind is not TokenKind.PRODUCT or found.client_id != client.id:
+            return None
+        del self._refresh[refresh]
+        return found if found.refresh_until_s is None or now_s < found.refresh_until_s else None
+
+    def revoke(self, access: str) -> None:
+        """Forget a token; an unknown one is no mistake."""
+        token = self._tokens.pop(access, None)
+        if token is not None:
+            self._refresh.pop(token.refresh, None)
+
+    def revoke_all(self, account: SimAccount) -> None:
+        """Forget every token of an account."""
+        for access in [access for access, token in self._tokens.items() if token.account == account]:
+            self.revoke(access)
