@@ -39,19 +39,11 @@ class DeviceID(str):
 
 
 def printable(text: str, limit: int = 64) -> str:
-<<<<<<< HEAD
     """Escape what could harm a terminal, log, CSV or page: control, bidi and unassigned characters; cut at `limit`.
 
     Takes any str, lone surrogates included: JSON from a device can hold them.
     """
-    safe = "".join(
-        char if char == " " or unicodedata.category(char)[0] not in "CZ" else char.encode("unicode_escape").decode()
-        for char in text[: limit + 1]
-    )
-=======
-    """Escape what could harm a terminal, log, CSV or page: control, bidi and unassigned characters; cut at `limit`."""
     safe = "".join(_shown(char) for char in text[: limit + 1])
->>>>>>> wt-softap
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 

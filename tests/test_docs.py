@@ -107,10 +107,6 @@ def test_only_what_belongs_there_stands_at_the_top():
 if __name__ == "__main__":
     text = README
     for block, make in BLOCKS.items():
-        text = re.sub(
-            rf"(<!-- generated: {block} -->\n).*?(<!-- end -->)",
-            lambda found, made=make(): f"{found.group(1)}{made}\n{found.group(2)}",
-            text,
-            flags=re.DOTALL,
-        )
+        start = text.index(f"<!-- generated: {block} -->\n") + len(f"<!-- generated: {block} -->\n")
+        text = f"{text[:start]}{make()}\n{text[text.index('<!-- end -->', start) :]}"
     (ROOT / "README.md").write_text(text)
