@@ -568,7 +568,7 @@ class WifiCredentialsRejected(DeviceError):
     code = "wifi_credentials_rejected"
     blame = Blame.SITE
     again = Again.NEXT_RUN
-    remedy = "Check the factory Wi-Fi's name and password (PROVISIONER_WIFI_...), is it up, does DHCP answer?"
+    remedy = "Check the factory Wi-Fi: its name and password (PROVISIONER_WIFI_...), is it up, does its DHCP answer."
 
 
 class ConnectIgnored(DeviceError):
