@@ -60,3 +60,9 @@ class TokenBucket:
         self._at = now_s if self._at is None else max(self._at, now_s)
         self._level -= 1
         return 0.0 if self._level >= 0 else -self._level / self.per_second
+
+    def wait_s(self, now_s: float) -> float:
+        """Return how many seconds it is until a token is there; takes none. A rounding error short is there."""
+        elapsed_s = 0.0 if self._at is None else max(0.0, now_s - self._at)
+        level = min(self.burst, self._level + elapsed_s * self.per_second)
+        return 0.0 if level > 1 - 1e-6 else (1 - level) / self.per_second
