@@ -39,6 +39,7 @@ from provisioner.journal.writer import Journal, new_run_id, open_journal
 from provisioner.line.importer import Membership, TrayPlan
 from provisioner.line.ledger import History, Ledger
 from provisioner.line.manifest import Manifest, load_manifest
+from provisioner.line.rows import why_of
 from provisioner.line.scheduler import Parts, Stop, run_line
 from provisioner.logs import configure_logs
 from provisioner.model import ClaimTo, WifiProfile
@@ -171,7 +172,7 @@ async def run(
         try:
             code = await _work(prepared, outside, journal, ledger, history=earlier.history, secrets=secrets, stop=stop)
         except CloudError as fault:
-            journal.append("line.held", code=fault.code, blame=fault.blame, remedy=fault.remedy, detail=fault.detail)
+            journal.append("line.held", **why_of(fault))
             code = ExitCode.HELD_BY_SITE
         except InputRefused:
             code = ExitCode.INPUT_REFUSED

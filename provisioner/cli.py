@@ -9,9 +9,11 @@ Rule 3: heavy parts are imported inside the commands, so `--help` and shell comp
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,11 +25,16 @@ from provisioner.errors import (
     FileRefused,
     JournalError,
     JournalWriteFailed,
+    Mistake,
     ProvisionerError,
+    SecretMissing,
     SoftAPError,
     SwitchError,
 )
+from provisioner.model import SecurityType, WifiProfile
+from provisioner.secrets import Secret
 
+COMMANDS = ("version", "device-id", "public-key", "scan-ap", "set", "configure-ap", "connect-ap")
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -56,7 +63,7 @@ def commands() -> None:
 @click.argument("manifests", type=_FILE, nargs=-1, required=True, metavar="MANIFEST...")
 @common
 @click.pass_context
-def check(context: click.Context, manifests: tuple[Path, ...], config: Path, runs_dir: Path, as_json: bool) -> None:
+def check(context: click.Context, /, manifests: tuple[Path, ...], config: Path, *, as_json: bool, **_: Any) -> None:
     """Validate manifests and settings; no network. Names every mistake in one pass.
 
     Example: provisioner check config/manifests/example.yaml
@@ -64,9 +71,8 @@ def check(context: click.Context, manifests: tuple[Path, ...], config: Path, run
     from provisioner.line.manifest import load_manifest
     from provisioner.settings import Settings, load_settings
 
-    del runs_dir
     settings: Settings | None = None
-    mistakes = []
+    mistakes: list[Mistake] = []
     named = context.get_parameter_source("config") is not click.core.ParameterSource.DEFAULT
     if config.exists() or named:
         try:
@@ -99,14 +105,13 @@ def check(context: click.Context, manifests: tuple[Path, ...], config: Path, run
 
 @commands.command()
 @common
-def schema(config: Path, runs_dir: Path, as_json: bool) -> None:
+def schema(**_: Any) -> None:
     """Print the manifest's JSON Schema, for editors.
 
     Example: provisioner schema > manifest.schema.json
     """
     from provisioner.line.manifest import manifest_schema
 
-    del config, runs_dir, as_json
     click.echo(json.dumps(manifest_schema(), indent=2))
 
 
@@ -140,16 +145,7 @@ def import_(
 @click.option("--scanner", is_flag=True, help="One board per scan: labels are read from standard input.")
 @common
 @click.pass_context
-def run(
-    context: click.Context,
-    manifest: Path,
-    stations: tuple[str, ...],
-    config: Path,
-    runs_dir: Path,
-    *,
-    scanner: bool,
-    as_json: bool,
-) -> None:
+def run(context: click.Context, manifest: Path, config: Path, runs_dir: Path, *, as_json: bool, **options: Any) -> None:
     """Import what is missing, work the stations until every device has an outcome, prove each in the cloud.
 
     Running it again on the same manifest goes on where it stopped.
@@ -158,8 +154,8 @@ def run(
     """
     from provisioner import app
 
-    outside = app.Outside(scans=app.typed_lines() if scanner else None)
-    job = app.Job("run", manifest, config, runs_dir, stations=stations, scanner=scanner)
+    outside = app.Outside(scans=app.typed_lines() if options["scanner"] else None)
+    job = app.Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=options["scanner"])
     context.exit(_run_and_show(app.prepare(job, outside), outside, as_json=as_json))
 
 
@@ -172,7 +168,7 @@ def journal() -> None:
 @click.argument("run_id", metavar="[RUN]", required=False)
 @common
 @click.pass_context
-def verify(context: click.Context, run_id: str | None, config: Path, runs_dir: Path, *, as_json: bool) -> None:
+def verify(context: click.Context, /, run_id: str | None, runs_dir: Path, *, as_json: bool, **_: Any) -> None:
     """Check sequence, hash chain and schema of a run's journal (default: the newest); name the first bad record.
 
     Example: provisioner journal verify
@@ -180,7 +176,6 @@ def verify(context: click.Context, run_id: str | None, config: Path, runs_dir: P
     from provisioner.journal.reader import newest, runs
     from provisioner.journal.reader import verify as verify_journal
 
-    del config
     wanted = [folder for folder in runs(runs_dir) if folder.id == run_id] if run_id else [newest(runs_dir)]
     if not wanted or wanted[0] is None:
         raise click.UsageError(f"no run {run_id or ''} in {runs_dir}; `ls {runs_dir}` shows the runs there are")
@@ -207,31 +202,15 @@ def verify(context: click.Context, run_id: str | None, config: Path, runs_dir: P
 
 
 @commands.command()
-@click.argument(
-    "command", type=click.Choice(["version", "device-id", "public-key", "scan-ap", "set", "configure-ap", "connect-ap"])
-)
+@click.argument("command", type=click.Choice(COMMANDS))
 @click.argument("code", required=False)
-@click.option("--at", "at", default="192.168.0.1", show_default=True, metavar="HOST[:PORT]", help="Where it answers.")
+@click.option("--at", default="192.168.0.1", show_default=True, metavar="HOST[:PORT]", help="Where the Photon answers.")
 @click.option("--tcp", is_flag=True, help="Speak the TCP protocol (port 5609) instead of HTTP (port 80).")
 @click.option("--ssid", help="configure-ap: the network to store.")
 @click.option("--security", default="wpa2_aes", show_default=True, help="configure-ap: open, wpa2_aes, ...")
 @click.option("--channel", type=click.IntRange(0, 14), default=0, help="configure-ap: stored, but not needed.")
 @common
-@click.pass_context
-def softap(
-    context: click.Context,
-    command: str,
-    code: str | None,
-    at: str,
-    ssid: str | None,
-    security: str,
-    channel: int,
-    config: Path,
-    runs_dir: Path,
-    *,
-    tcp: bool,
-    as_json: bool,
-) -> None:
+def softap(command: str, code: str | None, *, as_json: bool, **options: Any) -> None:
     """One SoftAP command to the Photon this computer is joined to. For bring-up and support.
 
     The Wi-Fi password for configure-ap comes from PROVISIONER_WIFI_PASSWORD or a prompt; `set` takes the claim code.
@@ -240,17 +219,39 @@ def softap(
     """
     import trio
 
-    from provisioner import bench
+    from provisioner.softap import bringup
 
-    del config, runs_dir
-    request = bench.request_of(command, code=code, at=at, tcp=tcp, ssid=ssid, security=security, channel=channel)
-    reply = trio.run(bench.ask, request)
+    wifi = _profile(options["ssid"], options["security"], options["channel"]) if options["ssid"] else None
+    request = bringup.request_of(command, at=options["at"], tcp=options["tcp"], code=code, wifi=wifi)
+    if wifi is not None and command == "configure-ap" and wifi.security is not SecurityType.OPEN:
+        request = replace(request, password=_wifi_password())
+    answer = trio.run(bringup.ask, request)
     if as_json:
-        _print_json(reply)
+        _print_json({"command": command, **answer})
     else:
-        for key, value in reply.items():
-            click.echo(f"{key}: {value}" if not isinstance(value, list) else "\n".join(map(str, value)))
-    context.exit(ExitCode.ALL_GOOD)
+        for key, value in answer.items():
+            lines = [", ".join(f"{k} {v}" for k, v in row.items()) for row in value] if isinstance(value, list) else []
+            click.echo("\n".join(lines) if isinstance(value, list) else f"{key}: {value}")
+
+
+def _profile(ssid: str, security: str, channel: int) -> WifiProfile:
+    try:
+        return WifiProfile("command line", ssid, SecurityType.parse(security), channel)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _wifi_password() -> Secret:
+    """From the environment, a prompt, or one line of standard input; never from the command line."""
+    text = os.environ.get("PROVISIONER_WIFI_PASSWORD")
+    if text is None:
+        tty = sys.stdin.isatty()
+        text = click.prompt("Wi-Fi password", hide_input=True, err=True) if tty else sys.stdin.readline().rstrip("\r\n")
+    if not text:
+        raise SecretMissing(
+            "the Wi-Fi password is not set", remedy="Set PROVISIONER_WIFI_PASSWORD, or run this in a terminal."
+        )
+    return Secret(text)
 
 
 @commands.command()
@@ -261,51 +262,28 @@ def softap(
 @click.option("--keep", is_flag=True, help="Keep the generated manifest and settings beside the journal.")
 @common
 @click.pass_context
-def demo(
-    context: click.Context,
-    devices: int,
-    stations: int,
-    seed: int | None,
-    faults: str,
-    config: Path,
-    runs_dir: Path,
-    *,
-    keep: bool,
-    as_json: bool,
-) -> None:
+def demo(context: click.Context, /, runs_dir: Path, *, as_json: bool, **wishes: Any) -> None:
     """A whole factory on this computer: simulated cloud, radio and Photons on loopback, the real `run`.
 
     Example: provisioner demo --devices 60 --stations 4
     """
     from provisioner import demo as factory
 
-    del config
-    wishes = factory.Wishes(devices=devices, stations=stations, seed=seed, faults=faults, keep=keep, runs_dir=runs_dir)
-    with _display(as_json=as_json) as display:
-        end = factory.run_demo(wishes, display)
-    if as_json:
-        _print_json(end.summary)
+    del wishes["config"]
+    display = _display(as_json=as_json)
+    end = factory.run_demo(factory.Wishes(runs_dir=runs_dir, **wishes), display)
+    _show_end(end, display, as_json=as_json)
     context.exit(end.exit_code)
 
 
 @commands.command()
-@click.option("--cloud", "cloud", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT")
+@click.option("--cloud", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT")
 @click.option("--photons", type=click.IntRange(1, 500), default=3, show_default=True)
 @click.option("--seed", type=int, default=None)
 @click.option("--faults", type=click.Choice(["none", "typical", "nasty"]), default="none", show_default=True)
 @click.option("--online-delay", type=click.FloatRange(0, 600), default=None, metavar="S", help="connect-ap to online.")
 @common
-def simulate(
-    cloud: str,
-    photons: int,
-    seed: int | None,
-    faults: str,
-    online_delay: float | None,
-    config: Path,
-    runs_dir: Path,
-    *,
-    as_json: bool,
-) -> None:
+def simulate(*, cloud: str, photons: int, seed: int | None, faults: str, online_delay: float | None, **_: Any) -> None:
     """Serve the simulated cloud and Photons in listening mode on loopback, until interrupted.
 
     The first line on stdout is JSON: where everything is.
@@ -314,7 +292,6 @@ def simulate(
     """
     from provisioner import demo as factory
 
-    del config, runs_dir, as_json
     factory.run_simulate(cloud=cloud, photons=photons, seed=seed, faults=faults, online_delay_s=online_delay)
 
 
@@ -363,7 +340,7 @@ def main(argv: list[str] | None = None) -> None:
         code = ExitCode.INTERRUPTED
     except BaseExceptionGroup as group:
         code = _group_code(group)
-    except Exception:  # the last line of defence: our bug, said as such
+    except Exception:  # noqa: BLE001 - the last line of defence: our bug, said as such
         traceback.print_exc()
         code = ExitCode.OUR_BUG
     sys.exit(int(code or 0))

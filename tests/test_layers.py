@@ -14,7 +14,8 @@ LAYERS = {
     2: ["strict_yaml"],
     3: ["settings", "pacing", "line.manifest", "line.steps", "line.proof", "softap.protocol", "softap.reply_buffer",
         "softap.wifi_password", "cloud.payloads", "journal.records"],
-    4: ["cloud.*", "softap.*", "network.*", "journal.*", "logs", "console.tally", "console.view", "console.verdict"],
+    4: ["cloud.*", "softap.*", "network.*", "journal.*", "logs", "line.rows", "console.tally", "console.view",
+        "console.verdict"],
     5: ["line.ledger", "line.air", "line.hold", "line.uplink"],
     6: ["line.lookups", "line.claim_codes"],
     7: ["line.importer", "line.station", "line.confirmer"],
@@ -27,7 +28,7 @@ LAYERS = {
     14: ["__main__"],
 }  # fmt: skip
 PURE_UP_TO = 3
-PURE_BESIDES = {"console.tally", "console.view"}
+PURE_BESIDES = {"line.rows", "console.tally", "console.view"}
 NOT_PURE = {"trio", "httpx", "socket", "subprocess", "anyio", "starlette", "hypercorn"}
 ONLY_IN = {
     "httpx": {"cloud.transport"},  # upstream has stood still since 2024-12: one seam, so that it can be replaced

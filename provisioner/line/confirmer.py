@@ -37,6 +37,7 @@ from provisioner.line.air import Air, CameBack
 from provisioner.line.hold import LineHold
 from provisioner.line.lookups import ReadsDevices
 from provisioner.line.proof import Expectation, Verdict, judge
+from provisioner.line.rows import row_of, time_text, why_of
 from provisioner.line.steps import Step
 from provisioner.line.uplink import Uplink
 from provisioner.model import CloudDevice, DeviceID, ListedDevice, Outcome
@@ -194,14 +195,14 @@ class Confirmer:
     async def _claim_now(self, awaiting: Awaiting) -> None:
         """Policy `online`: the device is there, so claim it by its ID; the next read has to show the owner."""
         device = awaiting.device
-        self._journal.append("claim.intended", **_row(device))
+        self._journal.append("claim.intended", **row_of(device))
         try:
             await self._claim(device)
         except (DeviceNotOnline, OwnedBySomeoneElse) as refused:
-            self._journal.append("claim.refused", code=refused.code, detail=refused.detail, **_row(device))
+            self._journal.append("claim.refused", **why_of(refused), **row_of(device))
             return
         awaiting.claimed = True
-        self._journal.append("claim.accepted", **_row(device))
+        self._journal.append("claim.accepted", **row_of(device))
 
     # --- going out ---
 
@@ -211,7 +212,7 @@ class Confirmer:
             return
         failure = _why(awaiting)
         if self._comes_again(awaiting, failure):
-            self._journal.append("device.returned", **_row(awaiting.device), code=failure.code, detail=failure.detail)
+            self._journal.append("device.returned", **row_of(awaiting.device), **why_of(failure))
             self._let_go(awaiting)
         else:
             self._finish(awaiting, Outcome.UNKNOWN if isinstance(failure, NotProven) else Outcome.FAIL, failure)
@@ -225,17 +226,14 @@ class Confirmer:
     def _finish(self, awaiting: Awaiting, outcome: Outcome, failure: ProvisionerError | None) -> None:
         device = awaiting.device
         event = {Outcome.PASS: "confirmed", Outcome.UNKNOWN: "unknown"}.get(outcome, "failed")
-        why = {} if failure is None else {
-            "code": failure.code, "blame": failure.blame, "remedy": failure.remedy, "detail": failure.detail
-        }  # fmt: skip
         self._journal.append(
             f"device.{event}",
-            **({"station": awaiting.station} if awaiting.station else {}),
-            **_row(device),
+            station=awaiting.station,
+            **row_of(device),
             step=Step.CONFIRMING,
             outcome=outcome,
             evidence=self._evidence(awaiting),
-            **why,
+            **why_of(failure),
         )
         self._let_go(awaiting)
         if outcome is Outcome.PASS and awaiting.wanted.visited:
@@ -256,8 +254,7 @@ class Confirmer:
         seen, wanted = awaiting.last_seen, awaiting.wanted
         facts: dict[str, str | bool | None] = dict(seen.evidence()) if seen is not None else {"in_cloud": False}
         if wanted.visited:
-            before = wanted.handshake_before
-            facts["handshake_before"] = before.isoformat(timespec="milliseconds") if before else None
+            facts["handshake_before"] = time_text(wanted.handshake_before)
         return facts
 
     def _push(self, awaiting: Awaiting, due_s: float) -> None:
@@ -291,7 +288,3 @@ def _listening_again(device: ListedDevice, back: CameBack) -> DeviceError:
     if back.left_first:
         return WifiCredentialsRejected(f"{device.id} could not join the factory Wi-Fi and is listening again")
     return ConnectIgnored(f"{device.id} never left its setup network")
-
-
-def _row(device: ListedDevice) -> dict[str, str | int]:
-    return {"tray": device.tray, "slot": device.slot, "device": device.id}

@@ -12,6 +12,7 @@ import trio
 
 from provisioner.errors import Again, CloudError, ProvisionerError
 from provisioner.journal.writer import Journal
+from provisioner.line.rows import why_of
 from provisioner.model import DeviceID
 
 
@@ -41,7 +42,7 @@ class LineHold:
         if isinstance(fault, CloudError):
             self._cloud_open = trio.Event()
         self._held.set()
-        self._journal.append("line.held", code=fault.code, blame=fault.blame, remedy=fault.remedy, detail=fault.detail)
+        self._journal.append("line.held", **why_of(fault))
         if for_good:
             self.held_for_good.set()
 

@@ -29,6 +29,7 @@ from provisioner.errors import (
 )
 from provisioner.journal.writer import Journal
 from provisioner.line.manifest import Manifest
+from provisioner.line.rows import row_of, why_of
 from provisioner.model import CloudDevice, DeviceID, ListedDevice, Outcome
 
 ROUNDS_MAX = 2  # a row that two replies in a row do not name is refused, not asked for again
@@ -239,21 +240,12 @@ class Importer:
         """Write every device's class into the journal; return the counts. Raises if they do not sum."""
         counts: Counter[str] = Counter()
         for device, result in self.classify():
-            row = {"tray": device.tray, "slot": device.slot, "device": device.id}
             if isinstance(result, str):
                 counts[result] += 1
-                self._journal.append("device.imported", code=result, **row)
+                self._journal.append("device.imported", **row_of(device), code=result)
             else:
                 counts[result.code.removeprefix("import_")] += 1
-                self._journal.append(
-                    "device.refused",
-                    outcome=Outcome.FAIL,
-                    code=result.code,
-                    blame=result.blame,
-                    remedy=result.remedy,
-                    detail=result.detail,
-                    **row,
-                )
+                self._journal.append("device.refused", **row_of(device), outcome=Outcome.FAIL, **why_of(result))
         if counts.total() != len(self.membership.devices):
             raise RuntimeError(f"import counts do not sum: {dict(counts)} for {len(self.membership.devices)} devices")
         return counts

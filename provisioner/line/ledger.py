@@ -8,14 +8,14 @@ Rule 3: the sums always match: every listed device is in exactly one state.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import trio
 
 from provisioner.errors import Again, Blame, ProvisionerError
-from provisioner.journal.records import Record
+from provisioner.journal.records import JSON, Record
 from provisioner.line.manifest import Manifest
 from provisioner.line.proof import wanted_owner
 from provisioner.line.steps import MOVING_EVENTS, OUTCOME, State, after
@@ -167,7 +167,7 @@ class Earlier:
     connecting: bool = False
     handshake_before: datetime | None = None
     cloud_from: datetime | None = None
-    evidence: dict[str, object] | None = None
+    evidence: Mapping[str, JSON] | None = None
 
 
 class History:
@@ -192,7 +192,7 @@ class History:
             entry = self._entry(record.device)
             entry.outcome, entry.code = Outcome(record.outcome), record.code or ""
             entry.blame = Blame(record.blame) if record.blame else None
-            entry.evidence = dict(record.evidence) if record.evidence else None
+            entry.evidence = record.evidence
             # Unknown keeps its evidence: the cloud may still prove it.
             entry.connecting = entry.connecting and entry.outcome is Outcome.UNKNOWN
 

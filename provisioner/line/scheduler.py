@@ -18,7 +18,7 @@ import trio
 
 from provisioner.cloud.client import CloudClient
 from provisioner.cloud.payloads import ProductInfo
-from provisioner.errors import Blame, CloudError, ExitCode, NotProven, NotSeen, ProvisionerError, RunEnded
+from provisioner.errors import CloudError, ExitCode, NotProven, NotSeen, ProvisionerError, RunEnded
 from provisioner.journal.writer import Journal
 from provisioner.line.air import Air, CameBack, Suffixes
 from provisioner.line.claim_codes import ClaimCodes, Owner
@@ -29,6 +29,7 @@ from provisioner.line.ledger import Earlier, History, Ledger
 from provisioner.line.lookups import Lookups
 from provisioner.line.manifest import Manifest
 from provisioner.line.proof import Expectation, wanted_owner
+from provisioner.line.rows import row_of, why_of
 from provisioner.line.shift import Shift
 from provisioner.line.station import HandedOver, Shared, Station
 from provisioner.line.steps import State
@@ -174,13 +175,13 @@ class _Run:
             earlier = self.parts.history.of(device.id)
             if earlier is not None and self._is_proven(device, earlier):
                 self.parts.journal.append(
-                    "device.carried", **_row(device), outcome=Outcome.PASS, evidence=earlier.evidence or {}
+                    "device.carried", **row_of(device), outcome=Outcome.PASS, evidence=earlier.evidence or {}
                 )
             else:
                 todo.append(device)
         if self.importer is None:
             for device in todo:
-                self.parts.journal.append("device.imported", **_row(device), code="no_product")
+                self.parts.journal.append("device.imported", **row_of(device), code="no_product")
             return
         await self._import(self.importer, todo)
 
@@ -396,12 +397,9 @@ class _Run:
     def _close(self, device: ListedDevice, reason: ProvisionerError, *, unknown: bool) -> None:
         self.parts.journal.append(
             "device.unknown" if unknown else "device.skipped",
-            **_row(device),
+            **row_of(device),
             outcome=Outcome.UNKNOWN if unknown else Outcome.SKIPPED,
-            code=reason.code,
-            blame=Blame(reason.blame),
-            remedy=reason.remedy,
-            detail=reason.detail,
+            **why_of(reason),
         )
 
     def exit_code(self, *, import_only: bool) -> ExitCode:
@@ -414,7 +412,3 @@ class _Run:
         if outcomes[Outcome.UNKNOWN]:
             return ExitCode.SOME_UNKNOWN
         return ExitCode.ALL_GOOD
-
-
-def _row(device: ListedDevice) -> dict[str, str | int]:
-    return {"tray": device.tray, "slot": device.slot, "device": device.id}

@@ -17,6 +17,7 @@ from provisioner.errors import CloudError, NotInManifest, ProvisionerError, Swit
 from provisioner.line.air import serial_suffix
 from provisioner.line.confirmer import Confirmer
 from provisioner.line.manifest import Manifest
+from provisioner.line.rows import why_of
 from provisioner.line.station import HandedOver, Station, Visit, Wanted
 from provisioner.line.uplink import Uplink
 from provisioner.model import DeviceID, ListedDevice, SetupNetwork, printable
@@ -56,13 +57,10 @@ class Shift:
             except ProvisionerError as refused:
                 self.station.scribe.append(
                     "scan.refused",
-                    code=refused.code,
-                    blame=refused.blame,
-                    remedy=refused.remedy,
-                    detail=refused.detail,
+                    **why_of(refused),
                 )
                 continue
-            self.station.scribe.append("scan.taken", **({"device": wanted.device} if wanted.device else {}))
+            self.station.scribe.append("scan.taken", device=wanted.device)
             await self.station.shared.hold.wait_open()
             visit = await self._scanned_board(wanted)
             if visit is None:

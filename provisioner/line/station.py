@@ -14,7 +14,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import trio
 
@@ -51,6 +51,7 @@ from provisioner.line.hold import LineHold
 from provisioner.line.ledger import Ledger
 from provisioner.line.lookups import Lookups
 from provisioner.line.proof import takeover, wanted_owner
+from provisioner.line.rows import row_of, time_text, why_of
 from provisioner.line.steps import Step
 from provisioner.model import (
     CloudDevice,
@@ -106,6 +107,12 @@ class Wanted:
 
     device: DeviceID | None = None
     code: str | None = None
+
+
+class CodeName(TypedDict, total=False):
+    """How a record names the claim code it is about."""
+
+    claim_code: str
 
 
 @dataclass(frozen=True)
@@ -201,18 +208,15 @@ class Station:
     def _end(self, visit: Visit, outcome: Outcome, failure: ProvisionerError | None) -> None:
         """Write the end of the visit and free what it held."""
         shared, network = self.shared, visit.network
-        why = {} if failure is None else {
-            "code": failure.code, "blame": failure.blame, "remedy": failure.remedy, "detail": failure.detail
-        }  # fmt: skip
         self.scribe.append(
             "visit.ended",
-            **_row(visit.device),
+            **row_of(visit.device),
             ssid=printable(network.ssid),
             bssid=network.bssid,
             step=visit.step,
             outcome=outcome,
             seconds=round(trio.current_time() - visit.began_s, 3),
-            **why,
+            **why_of(failure),
         )
         shared.air.give_back(network)
         if visit.device is not None:
@@ -251,7 +255,7 @@ class Station:
         seen = await self._owner(device)
         self.scribe.append(
             "device.identified",
-            **_row(device),
+            **row_of(device),
             ssid=printable(visit.network.ssid),
             bssid=visit.network.bssid,
             evidence=seen.evidence(),
@@ -260,7 +264,7 @@ class Station:
         if device.claim.needs_claim_code:
             await self._claim(visit, device, channel)
         if profile is not None:
-            await self._configure(visit, device, channel, *profile)
+            await self._configure(visit, channel, *profile)
         await self._connect(visit, device, channel, link, seen)
 
     def _accept(self, visit: Visit, answered: DeviceID, wanted: Wanted) -> ListedDevice:
@@ -303,40 +307,35 @@ class Station:
         visit.step = Step.CLAIMING
         owner = wanted_owner(device, self.shared.account)
         code = await self.shared.codes.take(owner, wait_s=self.shared.budgets.claim_code_wait_s)
-        await self._write(
-            "claim_code", visit, device, channel, lambda: channel.set_claim_code(code), claim_code=code.fingerprint
-        )
+        named = CodeName(claim_code=code.fingerprint)
+        await self._write("claim_code", visit, channel, lambda: channel.set_claim_code(code), named)
 
-    async def _configure(
-        self, visit: Visit, device: ListedDevice, channel: SetupChannel, wifi: WifiProfile, password: Secret | None
-    ) -> None:
+    async def _configure(self, visit: Visit, channel: SetupChannel, wifi: WifiProfile, password: Secret | None) -> None:
         visit.step = Step.CONFIGURING
-        await self._write("wifi", visit, device, channel, lambda: channel.set_wifi(wifi, password))
+        await self._write("wifi", visit, channel, lambda: channel.set_wifi(wifi, password))
 
     async def _write(
         self,
         event: str,
         visit: Visit,
-        device: ListedDevice,
         channel: SetupChannel,
         act: Callable[[], Awaitable[None]],
-        **fields: str,
+        fields: CodeName | None = None,
     ) -> None:
         """Intention, act, result of a write that is safe to repeat: once more after a lost answer, not oftener."""
+        device, named = visit.device, fields or CodeName()
         for last in (False, True):
-            await self._still(device, channel)
-            self.scribe.append(f"{event}.intended", **_row(device), step=visit.step, **fields)
+            await self._still(visit, channel)
+            self.scribe.append(f"{event}.intended", **row_of(device), step=visit.step, **named)
             try:
                 await act()
             except SoftAPError as failure:
                 result = "unanswered" if isinstance(failure, _UNANSWERED) else "refused"
-                self.scribe.append(
-                    f"{event}.{result}", **_row(device), step=visit.step, code=failure.code, detail=failure.detail
-                )
+                self.scribe.append(f"{event}.{result}", **row_of(device), step=visit.step, **why_of(failure))
                 if last or not isinstance(failure, (*_UNANSWERED, SoftAPBusy)):
                     raise
             else:
-                self.scribe.append(f"{event}.accepted", **_row(device), step=visit.step, **fields)
+                self.scribe.append(f"{event}.accepted", **row_of(device), step=visit.step, **named)
                 return
 
     async def _connect(
@@ -347,32 +346,34 @@ class Station:
         shared = self.shared
         await trio.sleep(shared.budgets.configure_to_connect_s)
         for attempt in range(1, _CONNECTS_MAX + 1):
-            await self._still(device, channel)
+            await self._still(visit, channel)
             now_s = trio.current_time()
             cloud_from = shared.cloud_time(now_s)
-            evidence = {"handshake_before": _text(seen.last_handshake_at), "cloud_from": _text(cloud_from)}
-            self.scribe.append("connect.intended", **_row(device), step=visit.step, attempt=attempt, evidence=evidence)
+            evidence = {"handshake_before": time_text(seen.last_handshake_at), "cloud_from": time_text(cloud_from)}
+            self.scribe.append(
+                "connect.intended", **row_of(device), step=visit.step, attempt=attempt, evidence=evidence
+            )
             shared.air.told_to_connect(visit.network, now_s=now_s)
             visit.handed_over = HandedOver(device, self.name, visit.network, seen.last_handshake_at, cloud_from)
             try:
                 await channel.connect()
             except SoftAPUnreachable as failure:
                 visit.handed_over = None
-                self.scribe.append("connect.refused", **_row(device), step=visit.step, code=failure.code)
+                self.scribe.append("connect.refused", **row_of(device), step=visit.step, **why_of(failure))
                 raise
             except SoftAPError as failure:
-                self.scribe.append("connect.unanswered", **_row(device), step=visit.step, code=failure.code)
+                self.scribe.append("connect.unanswered", **row_of(device), step=visit.step, **why_of(failure))
                 if attempt < _CONNECTS_MAX and await self._still_there(device, channel, link):
                     continue
             else:
-                self.scribe.append("connect.accepted", **_row(device), step=visit.step)
+                self.scribe.append("connect.accepted", **row_of(device), step=visit.step)
             return
 
-    async def _still(self, device: ListedDevice, channel: SetupChannel) -> None:
+    async def _still(self, visit: Visit, channel: SetupChannel) -> None:
         """The same device must answer before every write: boards are swapped, and all have one address."""
         answered = await _repeat_once(channel.identify)
-        if answered != device.id:
-            raise DeviceChanged(f"the visit began with {device.id}, now {answered} answers")
+        if visit.device is None or answered != visit.device.id:
+            raise DeviceChanged(f"the visit began with another device than {answered}, which answers now")
 
     async def _still_there(self, device: ListedDevice, channel: SetupChannel, link: Link) -> bool:
         """After a lost answer to connect-ap: resend only while the device is still listening."""
@@ -403,9 +404,7 @@ class Station:
                 device=visit.stranger,
                 ssid=printable(visit.network.ssid),
                 bssid=visit.network.bssid,
-                code=failure.code,
-                blame=failure.blame,
-                remedy=failure.remedy,
+                **why_of(failure),
             )
         tries = air.misses(visit.network) + 1
         for_good = failure.again is Again.NEVER or (
@@ -426,13 +425,10 @@ class Station:
         if failure.again is not Again.THIS_RUN or exhausted:
             self.scribe.append(
                 "device.failed",
-                **_row(device),
+                **row_of(device),
                 outcome=Outcome.FAIL,
                 step=visit.step,
-                code=failure.code,
-                blame=failure.blame,
-                remedy=failure.remedy,
-                detail=failure.detail,
+                **why_of(failure),
             )
 
     def _judge_station(self, visit: Visit, failure: ProvisionerError) -> None:
@@ -452,10 +448,7 @@ class Station:
         self.drained = failure
         self.scribe.append(
             "station.drained",
-            code=failure.code,
-            blame=failure.blame,
-            remedy=failure.remedy,
-            detail=failure.detail,
+            **why_of(failure),
         )
 
 
@@ -465,11 +458,3 @@ async def _repeat_once(act: Callable[[], Awaitable[T]]) -> T:
         return await act()
     except (*_UNANSWERED, SoftAPBusy):
         return await act()
-
-
-def _row(device: ListedDevice | None) -> dict[str, str | int]:
-    return {} if device is None else {"tray": device.tray, "slot": device.slot, "device": device.id}
-
-
-def _text(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="milliseconds") if at is not None else None
