@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import socket
+import struct
 from functools import partial
 
 import httpx
@@ -124,6 +125,39 @@ async def test_a_body_over_the_cap_gets_its_answer_over_a_socket(site, served):
         reply = await http.post("/v1/devices", content=b"x" * (9 * 1024 * 1024))
 
     assert reply.status_code == 413
+
+
+ABORTS = {
+    "before a byte": b"",
+    "in the headers": b"POST /v1/devices HTTP/1.1\r\nHost: x",
+    "in the body": b"POST /v1/devices HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nid=",
+    "while waiting": b"GET /v1/devices HTTP/1.1\r\nHost: x\r\n\r\n",
+    "after nonsense": b"\x16\x03\x01 nonsense\r\n\r\n",
+    "after an upgrade": b"GET /v1/devices HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("lost", [0.0, 1.0], ids=["calm", "answers lost"])
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("said", ABORTS.values(), ids=ABORTS)
+async def test_a_client_that_goes_away_does_not_stop_the_server(make_site, said, reset, lost):
+    site = make_site(cloud_latency_s=(0.01, 0.01), cloud_answer_lost=lost)
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(partial(serve_cloud, cloud_app(site.cloud)))
+        client = await trio.open_tcp_stream("127.0.0.1", port)
+        if reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if said:
+            await client.send_all(said)
+        await trio.sleep(0.005)
+        await client.aclose()
+        await trio.sleep(0.03)
+
+        async with httpx.AsyncClient(trust_env=False) as http:
+            preflight = await http.options(f"http://127.0.0.1:{port}/v1/devices")
+        assert preflight.status_code == 204
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_server_ends_by_its_event_and_frees_its_port(site):
