@@ -79,8 +79,8 @@ class Accounts:
         return self._users.get(username.lower())
 
     def user_by_password(self, username: str, password: str) -> SimAccount | None:
-        """The user, if the password is his."""
-        return self.user(username) if self._passwords.get(username.lower()) == password else None
+        """The user, if the password is his. An account without a password cannot log in."""
+        return self.user(username) if password and self._passwords.get(username.lower()) == password else None
 
     def on_team(self, account: SimAccount | None, product_id: int) -> bool:
         """Whether the account is a user on the product's team."""

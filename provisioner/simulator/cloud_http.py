@@ -87,8 +87,8 @@ def cloud_app(cloud: SimCloud) -> ASGIApp:
     """The cloud as an ASGI app. Raises AnswerCut out of a request whose answer is lost (see there)."""
     weather = _Weather(cloud)
     return Router(
-        [Route(path, _Resource(cloud, weather, endpoints)) for path, endpoints in ROUTES.items()],
-        default=_Resource(cloud, weather, {}),
+        [Route(path, _Resource(cloud, weather, path, endpoints)) for path, endpoints in ROUTES.items()],
+        default=_Resource(cloud, weather, "unknown route", {}),
         redirect_slashes=False,
     )
 
@@ -118,11 +118,12 @@ class _Luck:
 
 
 class _Resource:
-    """Everything under one path. (An object, not a function, so that Starlette hands it every method.)"""
+    """Everything under one route. (An object, not a function, so that Starlette hands it every method.)"""
 
-    def __init__(self, cloud: SimCloud, weather: _Weather, endpoints: Mapping[str, Endpoint]) -> None:
+    def __init__(self, cloud: SimCloud, weather: _Weather, route: str, endpoints: Mapping[str, Endpoint]) -> None:
         self._cloud = cloud
         self._weather = weather
+        self._route = route
         self._endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,7 +131,7 @@ class _Resource:
             await send({"type": "websocket.close"})
             return
         request = Request(scope, receive)
-        luck = self._weather.next(request.method, request.url.path)
+        luck = self._weather.next(request.method, scope["path"])
         if request.method == "OPTIONS":
             response = Response(status_code=204, headers=_PREFLIGHT)
         else:
@@ -142,7 +143,7 @@ class _Resource:
         await response(scope, receive, send)
 
     def _admits(self, request: Request) -> bool:
-        return self._cloud.limits.admits(request.method, request.url.path, self._cloud.clock.seconds())
+        return self._cloud.limits.admits(request.method, request.scope["path"], self._cloud.clock.seconds())
 
     def _common_headers(self, luck: _Luck) -> dict[str, str]:
         date = self._cloud.clock.now() + timedelta(seconds=self._cloud.clock_skew_s)
@@ -155,7 +156,7 @@ class _Resource:
 
     def _respond(self, request: Request, raw: bytes | None, luck: _Luck, *, busy: bool) -> Response:
         """Carry the request out, in one step. Raises AnswerCut when it is done and the answer is lost."""
-        what = f"{request.method} {request.url.path}"
+        what = f"{request.method} {self._route}"  # not the path: a token may stand in it
         if busy:
             self._cloud.history.note(What.BUSY, detail=what)
             return self._too_many()

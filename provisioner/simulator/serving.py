@@ -79,7 +79,7 @@ async def serve_cloud(
 
     Raises OSError if the address cannot be bound, and whatever the app raises.
     """
-    ended = stop or trio.Event()
+    ended = trio.Event() if stop is None else stop
     guarded = CuttingApp(app, ended)
     listener = trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_STREAM)
     with listener:

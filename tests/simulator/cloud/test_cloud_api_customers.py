@@ -84,9 +84,9 @@ async def test_customers_without_devices_can_be_listed(make_site):
 
 async def test_deleting_a_customer_ends_its_tokens_codes_and_ownership(site):
     token = (await create(site, email="line3+t1@example.com")).json()["access_token"]
-    code = await site.claim_code(token)
+    used, code = await site.claim_code(token), await site.claim_code(token)
     site.cloud.put_in_product(DEVICE)
-    site.cloud.set_owner(DEVICE, "line3+t1@example.com")
+    site.cloud.device_online(DEVICE, used)
 
     reply = await site.ask("DELETE", f"{PATH}/line3%2Bt1%40example.com", site.cloud.user_token)
     again = await site.ask("DELETE", f"{PATH}/line3%2Bt1%40example.com", site.cloud.user_token)

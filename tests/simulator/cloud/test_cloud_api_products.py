@@ -171,6 +171,28 @@ async def test_import_approves_a_quarantined_device(site):
     assert (row["quarantined"], row["product_id"]) == (False, 1319)
 
 
+async def test_a_customer_of_the_product_is_no_outsider(site):
+    site.cloud.put_in_product(DEVICE)
+    site.cloud.set_owner(DEVICE, "customer5")
+    site.cloud.quarantine(DEVICE)
+
+    assert (await import_ids(site, [DEVICE]))["updatedDeviceIds"] == [DEVICE]
+
+
+async def test_what_was_imported_is_on_the_list_at_once(site):
+    lists = []
+    for device_id in (OTHER, DEVICE):
+        await import_ids(site, [device_id])
+        lists.append(await listed_ids(site))
+
+    assert lists == [[OTHER], [DEVICE, OTHER]]
+
+
+async def listed_ids(site):
+    reply = await site.ask("GET", f"{PATH}?sortAttr=deviceId&sortDir=asc", site.cloud.user_token)
+    return [row["id"] for row in reply.json()["devices"]]
+
+
 async def test_claim_user_must_be_on_the_team_and_then_owns_what_was_imported(site):
     refused = await site.ask("POST", PATH, site.cloud.user_token, json={"ids": [DEVICE], "claim_user": "x@y.z"})
     await import_ids(site, [DEVICE], claim_user=site.cloud.account)

@@ -74,6 +74,13 @@ async def test_password_login_and_its_refusal(site):
     assert bad.json() == {"error": "invalid_grant", "error_description": "User credentials are invalid"}
 
 
+async def test_an_account_without_a_password_cannot_log_in(site):
+    site.cloud.add_user("tokenonly@example.com")
+    form = {"grant_type": "password", "username": "tokenonly@example.com", "password": ""}
+
+    assert (await site.http.post("/oauth/token", data=form, auth=("particle", "particle"))).status_code == 400
+
+
 @pytest.mark.parametrize("status", [400, 401])
 async def test_a_wrong_client_secret_is_refused_with_the_status_of_the_rules(make_site, status):
     site = make_site(rules=CloudRules(client_refused_status=status))
@@ -272,3 +279,12 @@ async def test_token_calls_are_in_the_history_without_the_tokens(site):
         (What.TOKEN_REFUSED, "invalid_request"),
     ]
     assert token not in repr(site.cloud.history)
+
+
+async def test_a_deleted_token_cannot_be_renewed(site):
+    auth = (site.cloud.client_id, site.cloud.client_secret)
+    token = (await site.http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=auth)).json()
+    await site.ask("DELETE", "/v1/access_tokens/current", token["access_token"])
+    form = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
+
+    assert (await site.http.post("/oauth/token", data=form, auth=auth)).status_code == 400
