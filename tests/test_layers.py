@@ -15,7 +15,7 @@ LAYERS = {
         "cloud.payloads", "journal.records"],
     4: ["cloud.transport", "cloud.governor", "cloud.tokens", "cloud.client", "softap.channel", "softap.client",
         "network.switcher", "network.backends", "network.manual", "journal.writer", "journal.reader", "logs",
-        "console.tally", "console.view", "console.verdict"],
+        "console.tally", "console.view", "console.verdict", "console.lines"],
     5: ["line.ledger", "line.importer", "line.station", "line.claim_codes", "line.confirmer"],
     6: ["line.scheduler"],
     7: ["simulator.clock", "simulator.world", "simulator.cloud", "simulator.photon", "simulator.radio",
