@@ -9,6 +9,7 @@ Rule 3: every text from a record passes `lines.safe`; nothing is read as markup.
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol
@@ -20,7 +21,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from provisioner.console.lines import because, clock, line_of, pace_words, progress, safe, where
+from provisioner.console.lines import about, because, clock, line_of, pace_words, progress, safe, where
 from provisioner.console.tally import OUTCOMES, State, StationView, Tally, Trouble, word_of
 from provisioner.console.verdict import FinalTable, Headline, Row, Tone, final_table, headline
 from provisioner.console.view import Screen
@@ -167,7 +168,8 @@ class _PlainLines:
 
 def frame(screen: Screen, now_ms: int, width: int, height: int, *, ascii_only: bool = False) -> list[Text]:
     """The whole screen as exactly `height` lines of at most `width` cells."""
-    lines = [*_banner(headline(screen), now_ms, width), Text(), _chips(screen, now_ms), Text()]
+    lines = [*_banner(headline(screen), now_ms, width), Text(), _chips(screen)]
+    lines += [Text("   ".join(["", *pace_words(screen, now_ms)]))]
     room = max(2, height - len(lines) - 3)  # two titles and the footer
     stations = [_station(station, now_ms) for station in screen.stations.values()]
     rows = [row for pair in stations for row in pair]
@@ -182,7 +184,7 @@ def frame(screen: Screen, now_ms: int, width: int, height: int, *, ascii_only: b
     spare = room - len(trays) - len(rows) - 2
     if spare > 0 and screen.failures:
         lines += [Text(), Text(" LAST FAILURES", style="bold")]
-        lines += [_failure(trouble, now_ms) for trouble in list(reversed(screen.failures))[:spare]]
+        lines += [_failure(trouble) for trouble in list(reversed(screen.failures))[:spare]]
     lines = lines[: height - 1]
     lines += [Text()] * (height - 1 - len(lines)) + [_footer(screen)]
     for line in lines:
@@ -195,41 +197,37 @@ def _banner(head: Headline, now_ms: int, width: int) -> list[Text]:
     time = clock(now_ms)
     spaced = " ".join(safe(head.word))  # wide letters read from further away
     rows = ["", f"  {spaced:<{max(0, width - len(time) - 4)}}{time}", ""]
-    if head.why or head.todo:
-        rows += [f"  {safe(head.why)}"] * bool(head.why) + [f"  DO: {safe(head.todo)}"] * bool(head.todo) + [""]
+    for label, text in (("", head.why), ("DO: ", head.todo)):
+        rows += [f"  {line}" for line in textwrap.wrap(f"{label}{safe(text)}", max(20, width - 4))[:2] if text]
+    rows += [""] * (len(rows) > 3)
     banner = [Text(row, style=_BANNERS[head.tone]) for row in rows]
     for line in banner:
         line.truncate(width, overflow="ellipsis", pad=True)
     return banner
 
 
-def _chips(screen: Screen, now_ms: int) -> Text:
-    """The outcomes, each a word and a number, and the pace."""
+def _chips(screen: Screen) -> Text:
+    """The outcomes, each a word and a number."""
     text = Text(" ")
     for outcome in OUTCOMES:
         count = screen.all.outcome(outcome)
         text.append(f" {word_of(outcome)} {count} ", _CHIPS[word_of(outcome)] if count else "dim")
-        text.append(" ")
-    text.append(f" {screen.all.open} of {screen.all.devices} left ", "bold")
-    return text.append("  ".join(["", *pace_words(screen, now_ms)]))
+        text.append("  ")
+    return text.append(f"{screen.all.open} of {screen.all.devices} left", "bold")
 
 
 def _title(word: str, hidden: int) -> Text:
-    return Text.assemble((f" {word}", "bold"), (f"   {hidden} more" if hidden else "", "dim"))
+    return Text.assemble((f" {word}", "bold"), (f"   {hidden} more not shown" if hidden else "", "dim"))
 
 
 def _tray(tray: Tally, width: int, *, ascii_only: bool) -> Text:
-    size = max(10, width // 3)
     text = Text(f"  {safe(tray.name, 12):<12} ")
-    filled = 0
+    size = max(10, width // 3)
     glyphs = _PLAIN_BARS if ascii_only else _BARS
-    for outcome in OUTCOMES:
-        count = tray.outcome(outcome)
-        # Never round a failure away, never round an unfinished tray up to a full bar.
-        cells = min(size - filled - (tray.open > 0), max(count > 0, count * size // max(1, tray.devices)))
-        text.append(glyphs[outcome] * cells, _COLOURS[outcome])
-        filled += max(0, cells)
-    text.append(("." if ascii_only else "·") * (size - filled), "dim")
+    cells = _cells_of(tray, size)
+    for outcome, count in cells.items():
+        text.append(glyphs[outcome] * count, _COLOURS[outcome])
+    text.append(("." if ascii_only else "·") * (size - sum(cells.values())), "dim")
     text.append(f" {tray.outcome(Outcome.PASS):>4} of {tray.devices}", "bold")
     for outcome in OUTCOMES[1:]:
         if count := tray.outcome(outcome):
@@ -238,34 +236,45 @@ def _tray(tray: Tally, width: int, *, ascii_only: bool) -> Text:
     return text.append(f"  {busy} under way" if busy else "", "cyan")
 
 
+def _cells_of(tray: Tally, size: int) -> dict[Outcome, int]:
+    """How long each part of a tray's bar is: no failure rounded away, and full exactly when nothing is open."""
+    counts = {outcome: tray.outcome(outcome) for outcome in OUTCOMES}
+    cells = {outcome: max(count > 0, count * size // max(1, tray.devices)) for outcome, count in counts.items()}
+    largest = max(counts, key=lambda outcome: counts[outcome])
+    over = sum(cells.values()) - size
+    if over + (tray.open > 0) > 0 or (tray.open <= 0 and tray.devices):
+        cells[largest] -= over + (tray.open > 0)
+    return cells
+
+
 def _station(station: StationView, now_ms: int) -> list[Text]:
     """One line of what it does; a second one of what went wrong there last and what to do."""
-    text = Text(f"  {safe(station.name, 12):<12} ", "bold")
+    text = Text.assemble((f"  {safe(station.name, 12):<12} ", "bold"))
     if station.drained is not None:
-        text.append(" DRAINED ", _CHIPS["DRAINED"]).append(f" {because(station.drained)}", "not bold")
-        return [text]
+        text.append(" DRAINED ", _CHIPS["DRAINED"])
+        text.append(f"  {safe(station.drained.detail or station.drained.code)}")
+        return [text, Text(f"    DO: {safe(station.drained.remedy)}")]
     if station.step:
         text.append(f"{safe(station.step, 12).upper():<12}", "bold cyan")
-        text.append(f" {clock(now_ms - station.since_ms)[2:]:>5}  ", "not bold")
-        text.append(f"{where(station.tray, station.slot, station.device, short=True):<24}", "not bold")
+        text.append(f"{about((now_ms - station.since_ms) / 1000):>7}  ")
+        text.append(f"{where(station.tray, station.slot, station.device, short=True):<20}")
     else:
-        text.append(f"{'stopped' if station.stopped else 'waiting':<12}{'':<32}", "dim")
-    text.append(f" {station.visits:>4} visits {station.passes:>4} PASS", "not bold")
-    return [text] if station.trouble is None else [text, _failure(station.trouble, now_ms, indent=15)]
+        text.append(f"{'stopped' if station.stopped else 'waiting':<41}", "dim")
+    text.append(f"{station.visits:>4} visits{station.passes:>5} PASS")
+    return [text] if station.trouble is None else [text, _failure(station.trouble)]
 
 
-def _failure(trouble: Trouble, now_ms: int, *, indent: int = 2) -> Text:
-    text = Text(" " * indent)
-    text.append(f" {trouble.word} ", _CHIPS.get(trouble.word, "bold"))
-    text.append(f" {where(trouble.tray, trouble.slot, trouble.device, short=True)} ", "bold")
-    text.append(safe(trouble.code, 32))
-    return text.append(f" -> {safe(trouble.remedy)}" if trouble.remedy else "")
+def _failure(trouble: Trouble) -> Text:
+    """What to do stands before the code: the line may be cut at its end."""
+    text = Text.assemble("    ", (f" {trouble.word} ", _CHIPS.get(trouble.word, "bold")))
+    text.append(f" {where(trouble.tray, trouble.slot, None if trouble.tray else trouble.device, short=True)}", "bold")
+    return text.append(f"  {safe(trouble.remedy)}  ").append(safe(trouble.code), "dim")
 
 
 def _footer(screen: Screen) -> Text:
     parts = [f"run {safe(screen.run, 32)}", f"product {safe(screen.product, 32)}"]
     parts += [f"{screen.carried} results from earlier runs"] * bool(screen.carried)
-    parts += [f"{screen.strangers} strangers"] * bool(screen.strangers)
+    parts += [f"strangers: {screen.strangers}"] * bool(screen.strangers)
     return Text(f" {'   '.join(parts)}", "dim")
 
 
