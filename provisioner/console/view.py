@@ -163,6 +163,8 @@ class Screen:
 
     def _device_identified(self, record: Record, station: StationView) -> None:
         station.device, station.tray, station.slot = record.device, record.tray, record.slot
+        if station.trouble is not None and station.trouble.word == "STRANGER":
+            station.trouble = None  # it has been taken away
         device = self._find(record)
         if device is not None:
             device.station = record.station
@@ -220,8 +222,9 @@ class Screen:
         if tray.states[State.LISTED] < 0:
             self._misplaced = True
         device.state = state
-        self._recent.pop(device.tray, None)
-        self._recent[device.tray] = None
+        if state is not State.IMPORTED:  # import touches every tray; what people look for is where work is done
+            self._recent.pop(device.tray, None)
+            self._recent[device.tray] = None
 
     def _count_pass(self, mono_ms: int) -> None:
         self._confirmed += 1
