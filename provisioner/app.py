@@ -15,7 +15,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,9 +23,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import trio
+from rich.console import Console
 
 from provisioner.cloud.client import CloudClient, open_cloud
 from provisioner.cloud.payloads import ProductInfo
+from provisioner.console.terminal import shown
+from provisioner.console.view import Screen
 from provisioner.errors import (
     CloudError,
     ExitCode,
@@ -42,15 +45,25 @@ from provisioner.line.manifest import Manifest, load_manifest
 from provisioner.line.rows import why_of
 from provisioner.line.scheduler import Parts, Stop, run_line
 from provisioner.logs import configure_logs
-from provisioner.model import ClaimTo, WifiProfile
+from provisioner.model import ClaimTo, Outcome, WifiProfile
 from provisioner.network import backends
 from provisioner.network.switcher import NetworkSwitcher, SwitcherFactory, Uplink
 from provisioner.secrets import Secret
 from provisioner.settings import LoadedSettings, SecretSource, Settings, StationSettings, load_settings
 from provisioner.softap.client import SoftAPClient
 
+_END = {
+    ExitCode.ALL_GOOD: Outcome.PASS,
+    ExitCode.SOME_FAILED: Outcome.FAIL,
+    ExitCode.SOME_UNKNOWN: Outcome.UNKNOWN,
+    ExitCode.HELD_BY_SITE: Outcome.ABORTED,
+    ExitCode.INPUT_REFUSED: Outcome.ABORTED,
+    ExitCode.INTERRUPTED: Outcome.ABORTED,
+    ExitCode.OUR_BUG: Outcome.ABORTED,
+}
 PHOTONS = (6, 8)  # platform IDs: Photon, P1 (facts: particle-cloud 3)
 BREAKER_FILE = "auth-breaker.json"
+SCAN_BYTES_MAX = 4096
 
 
 def _boot_time() -> float:
@@ -106,6 +119,7 @@ class RunEnd:
     exit_code: ExitCode
     run_id: str
     journal: Path
+    screen: Screen
 
 
 def prepare(job: Job, outside: Outside) -> Prepared:
@@ -144,9 +158,7 @@ def _stations(prepared: Prepared) -> list[StationSettings]:
 # --- the commands ---
 
 
-async def run(
-    prepared: Prepared, outside: Outside, *, listeners: Iterable[Callable[[Record], None]], stop: Stop | None = None
-) -> RunEnd:
+async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: Stop | None = None) -> RunEnd:
     """`import` and `run`: work the manifest to the end, and say what the end means.
 
     Raises InputRefused and JournalError before any device or product is touched; what happens later stands in the
@@ -155,32 +167,40 @@ async def run(
     stop = stop or Stop()
     secrets = _RunSecrets.of(prepared)
     run_id = new_run_id(outside.wall(), outside.dice)
+    screen = Screen()
     with (
         open_journal(prepared.job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time) as journal,
         configure_logs(journal.path.with_name("debug.jsonl")),
+        shown(screen, console=console, now_ms=journal.mono_ms) as display,
     ):
         ledger = Ledger(
             prepared.manifest,
             account=prepared.settings.cloud.account,
             visits_max=prepared.settings.limits.device_attempts_max,
         )
-        for listener in (ledger.see, *listeners):
+        for listener in (ledger.see, screen.see, display.see):
             journal.subscribe(listener)
         earlier = _EarlierRuns.read(prepared, run_id)
         _say_started(prepared, journal, earlier)
         code = ExitCode.OUR_BUG
         try:
-            code = await _work(prepared, outside, journal, ledger, history=earlier.history, secrets=secrets, stop=stop)
-        except CloudError as fault:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(display.refresh_forever)
+                code = await _work(
+                    prepared, outside, journal, ledger, history=earlier.history, secrets=secrets, stop=stop
+                )
+                nursery.cancel_scope.cancel()
+        except* CloudError as faults:
+            fault = next(leaf for leaf in leaves(faults) if isinstance(leaf, CloudError))
             journal.append("line.held", **why_of(fault))
             code = ExitCode.HELD_BY_SITE
-        except InputRefused:
+        except* InputRefused:
             code = ExitCode.INPUT_REFUSED
             raise
         finally:
             counts = {outcome.value: count for outcome, count in ledger.outcomes().items()}
-            journal.append("run.finished", code=code.name.lower(), counts=counts)
-    return RunEnd(code, run_id, journal.path)
+            journal.append("run.finished", outcome=_END[code], code=code.name.lower(), counts=counts)
+    return RunEnd(code, run_id, journal.path, screen)
 
 
 async def _work(
@@ -245,6 +265,28 @@ async def plan_import(prepared: Prepared, outside: Outside) -> list[TrayPlan]:
         )
         await membership.look(list(prepared.manifest))
         return membership.plan()
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """The single errors of a group, however deep."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
+
+
+async def typed_lines() -> AsyncIterator[str]:
+    """Lines of standard input, as a keyboard-type scanner sends them, without blocking the line."""
+    async with trio.lowlevel.FdStream(os.dup(0)) as stream:
+        rest = b""
+        async for chunk in stream:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if text := line.decode("utf-8", "replace").strip():
+                    yield text
+            if len(rest) > SCAN_BYTES_MAX:
+                rest = b""
 
 
 # --- the parts ---

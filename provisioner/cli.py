@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -268,11 +268,11 @@ def demo(context: click.Context, /, runs_dir: Path, *, as_json: bool, **wishes: 
     Example: provisioner demo --devices 60 --stations 4
     """
     from provisioner import demo as factory
+    from provisioner.console.terminal import make_console
 
     del wishes["config"]
-    display = _display(as_json=as_json)
-    end = factory.run_demo(factory.Wishes(runs_dir=runs_dir, **wishes), display)
-    _show_end(end, display, as_json=as_json)
+    end = factory.run_demo(factory.Wishes(runs_dir=runs_dir, **wishes), console=make_console(stderr=as_json))
+    _show_end(end, as_json=as_json)
     context.exit(end.exit_code)
 
 
@@ -308,12 +308,46 @@ def _say(failure: ProvisionerError) -> None:
     click.echo(f"What to do: {failure.remedy}", err=True)
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+def _run_and_show(prepared: Any, outside: Any, *, as_json: bool) -> ExitCode:
+    """Run, with the live screen on the terminal; then, for machines, the result as one JSON object."""
+    from functools import partial
+
+    import trio
+
+    from provisioner import app
+    from provisioner.console.terminal import make_console
+
+    end: app.RunEnd = trio.run(partial(app.run, prepared, outside, console=make_console(stderr=as_json)))
+    _show_end(end, as_json=as_json)
+    return end.exit_code
+
+
+def _show_end(end: Any, *, as_json: bool) -> None:
+    from provisioner.console.verdict import summary
+
+    if as_json:
+        _print_json({**summary(end.screen), "run": end.run_id, "journal": str(end.journal), "exit": int(end.exit_code)})
+    else:
+        click.echo(f"Journal: {end.journal}")
+
+
+def _show_plan(plan: Any, *, as_json: bool) -> None:
+    calls = sum(tray.calls for tray in plan)
+    if as_json:
+        _print_json({"trays": [vars_of(tray) for tray in plan], "calls": calls})
+        return
+    for tray in plan:
+        click.echo(f"{tray.tray}: {tray.devices} devices, {tray.present} in the product, {tray.missing} to import")
+    click.echo(
+        f"Import would make {calls} calls that write, and list the product before and after. Nothing was written."
+    )
+
+
+def vars_of(row: Any) -> dict[str, Any]:
+    """A slotted dataclass as a plain mapping."""
+    from dataclasses import asdict
+
+    return asdict(row)
 
 
 def _exit_code_of(failure: ProvisionerError) -> ExitCode:
@@ -347,7 +381,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _group_code(group: BaseExceptionGroup[BaseException]) -> ExitCode:
-    leaves = list(_leaves(group))
+    from provisioner.app import leaves as leaves_of
+
+    leaves = list(leaves_of(group))
     if all(isinstance(error, KeyboardInterrupt) for error in leaves):
         return ExitCode.INTERRUPTED
     if all(isinstance(error, ProvisionerError) for error in leaves):

@@ -34,7 +34,7 @@ ONLY_IN = {
     "httpx": {"cloud.transport"},  # upstream has stood still since 2024-12: one seam, so that it can be replaced
     "starlette": {"simulator.cloud_http", "simulator.serving"},
     "hypercorn": {"simulator.serving"},
-    "rich": {"console.terminal"},
+    "rich": {"console.terminal", "app", "demo"},  # the two only hand the console through
     "click": {"cli"},
 }
 NURSERIES = {"line.scheduler", "app", "demo"}  # plus the simulator, which is a world of its own
