@@ -270,10 +270,9 @@ def decode(line: bytes) -> Record:
     if not isinstance(at, str) or not _AT.fullmatch(at):
         raise NotARecord("'at' is not a UTC time in milliseconds")
     try:
-        record = _checked(v, datetime.fromisoformat(at), whole)
+        return _checked(v, datetime.fromisoformat(at), whole, digest=seal.group(1).decode())
     except ValueError as error:
         raise NotARecord(str(error)) from None
-    return replace(record, hash=seal.group(1).decode())
 
 
 def is_torn(tail: bytes) -> bool:
@@ -326,15 +325,19 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number JSON knows")
 
 
-def _checked(v: int, at: datetime, whole: dict[str, Any]) -> Record:
+def _checked(v: int, at: datetime, whole: dict[str, Any], *, digest: str = "") -> Record:
     """Build a record from plain values; the same checks for what we write and for what we read."""
     given = dict(whole)
     known: dict[str, Any] = {key: _take(given, key, int) for key in ("seq", "mono_ms")}
     known |= {key: _take(given, key, str) for key in ("run", "event", "prev")}
     if not _EVENT.fullmatch(known["event"]):
         raise ValueError(f"{printable(known['event'])!r} is not an event: dotted, lower case, past tense")
-    known |= {key: _take(given, key, str) for key in _TEXTS if key in given}
-    known |= {key: _take(given, key, int) for key in _NUMBERS if key in given}
+    for key in _TEXTS:
+        if key in given:
+            known[key] = _take(given, key, str)
+    for key in _NUMBERS:
+        if key in given:
+            known[key] = _take(given, key, int)
     if "device" in given:
         text = _take(given, "device", str)
         known["device"] = DeviceID.parse(text)
@@ -346,7 +349,7 @@ def _checked(v: int, at: datetime, whole: dict[str, Any]) -> Record:
         known["blame"] = Blame(_take(given, "blame", str))
     if "evidence" in given:
         known["evidence"] = _take(given, "evidence", dict)
-    return Record(v=v, at=at, **known, extra=given)
+    return Record(v=v, at=at, **known, extra=given, hash=digest)
 
 
 def _take(given: dict[str, Any], key: str, kind: type) -> Any:

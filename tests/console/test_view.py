@@ -78,6 +78,16 @@ def test_a_failed_visit_puts_the_device_back_where_it_stood(fold):
     assert list(screen.troubles()) == []
 
 
+def test_a_device_identified_twice_goes_back_to_where_it_stood_at_first(fold):
+    seen = ("device.identified", {"station": "ST1", "device": 1})
+
+    screen = fold(
+        ("device.imported", {"device": 1}), seen, seen, ("visit.ended", {"station": "ST1", "device": 1, **FAIL})
+    )
+
+    assert stand(screen) == {"listed": 4, "imported": 1}
+
+
 def test_an_answer_lost_at_the_end_leaves_the_device_connecting(fold):
     screen = fold(
         ("device.identified", {"station": "ST1", "device": 1}),

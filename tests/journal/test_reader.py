@@ -92,6 +92,20 @@ def test_dropped_moved_doubled_and_foreign_records_are_found(tmp_path):
             verify(path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [({"prev": "f" * 64}, "'prev' is not the hash"), ({"seq": 9}, "'seq' is 9"), ({"run": "r-2"}, "another run")],
+)
+def test_a_well_made_record_that_does_not_belong_there_is_refused(whole, changes, what):
+    parts = {"seq": 4, "at": AT, "mono_ms": 40, "run": "r-1", "prev": verify(whole).head_hash}
+    _, line = compose("device.confirmed", {}, **(parts | changes))
+    with whole.open("ab") as file:
+        file.write(line)
+
+    with pytest.raises(JournalCorrupt, match=rf":5: .*{what}"):
+        verify(whole)
+
+
 def test_a_cut_between_two_records_shows_only_in_the_head(whole):
     before = verify(whole)
     whole.write_bytes(b"".join(list(lines_of())[:3]))
