@@ -91,7 +91,14 @@ class ManualFactory:
     @asynccontextmanager
     async def _session(self, adapter: str, uplink: Uplink) -> AsyncIterator[NetworkSwitcher]:
         _try_binding(adapter)
-        switcher = ManualSwitcher(self._ask, adapter, uplink, self._person_budget_s, self._host, self._subnet)
+        switcher = ManualSwitcher(
+            self._ask,
+            adapter=adapter,
+            uplink=uplink,
+            person_budget_s=self._person_budget_s,
+            host=self._host,
+            subnet=self._subnet,
+        )
         try:
             yield switcher
         finally:
@@ -104,6 +111,7 @@ class ManualSwitcher:
     def __init__(
         self,
         ask: Ask,
+        *,
         adapter: str,
         uplink: Uplink,
         person_budget_s: float,
@@ -206,7 +214,7 @@ class ManualSwitcher:
         try:
             with trio.move_on_after(budget_s, shield=True):
                 await self._ask.tell(text)
-        except SwitchError:
+        except (SwitchError, OSError):
             pass  # nobody is there to be told
 
     async def _address(self) -> ipaddress.IPv4Address | None:
