@@ -38,6 +38,7 @@ ASKS_MAX = 3
 PERSON_BUDGET_S = 180.0
 _SUFFIX = re.compile(r"[2-9A-HJ-NP-Z]{4,6}")  # the device code's alphabet has no 0, 1, I and O (facts: softap 5.1)
 _SCANNER_NOISE = re.compile(r"^\][A-Za-z][0-9A-Za-z]")  # the AIM symbology identifier many scanners send first
+_ENDS = re.compile(r"^[\x00-\x20]+|[\x00-\x20]+$")  # STX, ETX, TAB, CR: scanners frame what they read
 _NO_LEASE = ipaddress.IPv4Network("169.254.0.0/16")
 
 
@@ -60,10 +61,10 @@ class Ask(Protocol):
 def setup_ssid(text: str, prefix: str) -> str | None:
     """Return the setup network that a person typed or scanned, or None if it can be none.
 
-    Takes the whole name or its suffix alone, in any case, with a scanner's noise around it. Only the prefix and
-    4 to 6 symbols of the device code's alphabet pass: nothing else is ever acted on.
+    Takes the whole name or its suffix alone, in any case, with a scanner's noise around it (never inside). Only the
+    prefix and 4 to 6 symbols of the device code's alphabet pass: nothing else is ever acted on.
     """
-    seen = _SCANNER_NOISE.sub("", "".join(char for char in text if char.isprintable()).strip()).strip()
+    seen = _SCANNER_NOISE.sub("", _ENDS.sub("", text)).strip()
     suffix = seen[len(prefix) :] if seen.lower().startswith(prefix.lower()) else seen
     return prefix + suffix.upper() if suffix.isascii() and _SUFFIX.fullmatch(suffix.upper()) else None
 
