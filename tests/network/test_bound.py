@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from provisioner.model import SetupNetwork
+from provisioner.network import bound
 from provisioner.network.bound import BoundLink, bound_socket, own_address
 
 NETWORK = SetupNetwork("Photon-AB23", "", 0, 0.0)
@@ -99,8 +100,29 @@ async def test_a_refused_dial_closes_its_socket(recwarn):
             await BoundLink(NETWORK, "").dial("127.0.0.1", taken.getsockname()[1])
 
 
-async def test_a_link_left_while_dialling_gives_no_stream(echo):
+async def test_a_link_that_was_left_does_not_even_try(recwarn):
     link = BoundLink(NETWORK, "")
     link.close()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(OSError, match="left"):  # and not "refused"
+            await link.dial("127.0.0.1", taken.getsockname()[1])
+
+
+async def test_a_link_left_while_dialling_gives_no_stream(monkeypatch, echo):
+    link = BoundLink(NETWORK, "")
+    made = []
+
+    async def leave_meanwhile(sock, address):
+        link.close()
+
+    def socket_that_connects_late(adapter):
+        made.append(bound_socket(adapter))
+        monkeypatch.setattr(type(made[0]), "connect", leave_meanwhile)
+        return made[0]
+
+    monkeypatch.setattr(bound, "bound_socket", socket_that_connects_late)
     with pytest.raises(OSError, match="left"):
         await link.dial("127.0.0.1", echo)
+
+    assert made[0].fileno() == -1

@@ -27,8 +27,8 @@ class Script:
         self.answers, self.said, self.asked = list(answers), [], []
 
     async def tell(self, text):
-        self.said.append(text)
         await trio.lowlevel.checkpoint()
+        self.said.append(text)
 
     async def confirm(self, text):
         return await self.line(text)
@@ -128,6 +128,17 @@ async def test_the_person_is_told_network_and_adapter(autojump_clock, addresses)
 
     assert "Photon-AB23" in ask.asked[0]
     assert "wlan1" in ask.asked[0]
+
+
+async def test_the_person_is_told_to_leave_also_when_the_visit_is_cancelled(autojump_clock, addresses):
+    ask = Script(True)
+    async with opened(ask) as switcher:
+        with trio.CancelScope() as scope:
+            async with switcher.joined(NETWORK, POLICY):
+                scope.cancel()
+                await trio.sleep_forever()
+
+    assert "Photon-AB23 is finished" in ask.said[0]
 
 
 async def test_the_person_is_asked_again_until_the_address_is_there(autojump_clock, addresses):

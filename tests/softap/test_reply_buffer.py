@@ -156,6 +156,11 @@ def test_http_closed_without_a_byte_is_a_lost_answer():
     assert http(CHUNKED) is errors.SoftAPCutShort
 
 
+def test_the_last_chunk_is_the_end_though_its_blank_line_never_came():
+    assert http(CHUNKED + b"0\r\n", "set") is errors.SoftAPEmptyReply
+    assert http(CHUNKED + b"0\r\nX: y", "set") is errors.SoftAPEmptyReply
+
+
 @pytest.mark.parametrize("status", [b"503 Service Unavailable", b"500 Internal Server Error"])
 def test_busy_is_known_by_the_status_alone(status):
     assert http(b"HTTP/1.1 " + status, eof=False) is errors.SoftAPBusy
