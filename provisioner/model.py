@@ -181,6 +181,11 @@ class SetupNetwork:
     heard_s: float
     channel: int = 11
 
+    @property
+    def key(self) -> str:
+        """What stations lease and compare: the BSSID, or the SSID where a back end (a person) sees no BSSID."""
+        return self.bssid or self.ssid
+
 
 # --- how a device ends ---
 

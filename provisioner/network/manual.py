@@ -38,6 +38,7 @@ ASKS_MAX = 3
 PERSON_BUDGET_S = 180.0
 _SUFFIX = re.compile(r"[2-9A-HJ-NP-Z]{4,6}")  # the device code's alphabet has no 0, 1, I and O (facts: softap 5.1)
 _SCANNER_NOISE = re.compile(r"^\][A-Za-z][0-9A-Za-z]")  # the AIM symbology identifier many scanners send first
+_ENDS = re.compile(r"^[\x00-\x20]+|[\x00-\x20]+$")  # STX, ETX, TAB, CR: scanners frame what they read
 _NO_LEASE = ipaddress.IPv4Network("169.254.0.0/16")
 
 
@@ -60,10 +61,10 @@ class Ask(Protocol):
 def setup_ssid(text: str, prefix: str) -> str | None:
     """Return the setup network that a person typed or scanned, or None if it can be none.
 
-    Takes the whole name or its suffix alone, in any case, with a scanner's noise around it. Only the prefix and
-    4 to 6 symbols of the device code's alphabet pass: nothing else is ever acted on.
+    Takes the whole name or its suffix alone, in any case, with a scanner's noise around it (never inside). Only the
+    prefix and 4 to 6 symbols of the device code's alphabet pass: nothing else is ever acted on.
     """
-    seen = _SCANNER_NOISE.sub("", "".join(char for char in text if char.isprintable()).strip()).strip()
+    seen = _SCANNER_NOISE.sub("", _ENDS.sub("", text)).strip()
     suffix = seen[len(prefix) :] if seen.lower().startswith(prefix.lower()) else seen
     return prefix + suffix.upper() if suffix.isascii() and _SUFFIX.fullmatch(suffix.upper()) else None
 
@@ -91,7 +92,14 @@ class ManualFactory:
     @asynccontextmanager
     async def _session(self, adapter: str, uplink: Uplink) -> AsyncIterator[NetworkSwitcher]:
         _try_binding(adapter)
-        switcher = ManualSwitcher(self._ask, adapter, uplink, self._person_budget_s, self._host, self._subnet)
+        switcher = ManualSwitcher(
+            self._ask,
+            adapter=adapter,
+            uplink=uplink,
+            person_budget_s=self._person_budget_s,
+            host=self._host,
+            subnet=self._subnet,
+        )
         try:
             yield switcher
         finally:
@@ -104,6 +112,7 @@ class ManualSwitcher:
     def __init__(
         self,
         ask: Ask,
+        *,
         adapter: str,
         uplink: Uplink,
         person_budget_s: float,
@@ -206,7 +215,7 @@ class ManualSwitcher:
         try:
             with trio.move_on_after(budget_s, shield=True):
                 await self._ask.tell(text)
-        except SwitchError:
+        except (SwitchError, OSError):
             pass  # nobody is there to be told
 
     async def _address(self) -> ipaddress.IPv4Address | None:

@@ -1,0 +1,288 @@
+"""Benches for the contract suite: for each back end, a switcher in a small world of Photons, in virtual time.
+
+A new back end needs a bench here; without one the suite fails, it does not skip. Sockets are faked at trio's own
+socket factory, so the back end's real code binds, connects and closes.
+"""
+
+import errno
+import importlib.util
+import re
+import socket
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import pytest
+import trio
+
+from provisioner.errors import LeaveFailed, OperatorDeclined
+from provisioner.model import SetupNetwork
+from provisioner.network import backends
+from provisioner.network.manual import ManualFactory
+from provisioner.network.switcher import NetworkSwitcher, Uplink
+from provisioner.simulator.clock import SimClock
+from provisioner.simulator.faults import Dice, profile
+
+HOST, PORT = "192.168.0.1", 80
+
+
+class Bench(Protocol):
+    """What the suite needs to do to a back end's world. Every Photon greets a connection with its SSID."""
+
+    join_bound_s: float  # a join that hangs has ended by then
+
+    def put(self, ssid: str, *, lease: bool = True) -> None: ...  # a Photon in listening mode, with or without DHCP
+    def vanish(self, ssid: str) -> None: ...  # its network is gone, also for who is on it
+    def shout(self, ssid: str) -> None: ...  # any other network in the air, however it spells itself
+    def hang_join(self) -> None: ...  # and every way back to the uplink
+    def hang_leave(self) -> None: ...
+    def fail_leave(self) -> None: ...
+    def on_uplink(self, adapter: str) -> bool: ...
+    def open(self, adapter: str, uplink: Uplink) -> AbstractAsyncContextManager[NetworkSwitcher]: ...
+    async def find(self, switcher: NetworkSwitcher, ssid: str) -> SetupNetwork: ...  # by a scan
+
+
+class Air(trio.abc.SocketFactory):
+    """Photons, and which adapter is on which network; hands out the sockets of this world."""
+
+    def __init__(self, nursery):
+        self.nursery, self.photons, self.on = nursery, {}, {}
+
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, proto=0):
+        return AirSocket(self, kind)
+
+    def address(self, adapter):
+        """The address this adapter speaks from; None where it is on nothing."""
+        if self.on.get(adapter) == "uplink":
+            return "10.0.0.5"
+        lease = self.photons.get(self.on.get(adapter))
+        return None if lease is None else "192.168.0.2" if lease else "169.254.3.4"
+
+
+class AirSocket(trio.socket.SocketType):
+    """As much of a socket as a back end uses. Bound to no adapter, it leaves by the uplink and finds no Photon."""
+
+    def __init__(self, air, kind):
+        self._air, self._kind, self._adapter, self._stream = air, kind, None, None
+        self._address, self._closed = None, False
+
+    @property
+    def type(self):
+        return self._kind
+
+    @property
+    def did_shutdown_SHUT_WR(self):
+        return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def setsockopt(self, level, option, value, *_):
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_BINDTODEVICE):
+            assert self._address is None, "bound after it connected"
+            self._adapter = bytes(value).rstrip(b"\0").decode()
+
+    async def connect(self, address):
+        await trio.lowlevel.checkpoint()
+        assert address[0] == HOST
+        self._address = self._air.address(self._adapter)
+        if self._address is None:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        if self._kind == socket.SOCK_STREAM:
+            ssid = self._air.on[self._adapter]
+            if ssid not in self._air.photons:
+                raise OSError(errno.EHOSTUNREACH, "No route to host")
+            self._stream, theirs = trio.testing.memory_stream_pair()
+            self._air.nursery.start_soon(greet, theirs, ssid)
+
+    def getsockname(self):
+        return (self._address, 40000)
+
+    def getpeername(self):
+        return (HOST, PORT)
+
+    def fileno(self):
+        return -1 if self._closed else 1000
+
+    async def send(self, data, flags=0):
+        if self._closed:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        await self._stream.send_all(bytes(data))
+        return len(data)
+
+    async def recv(self, size, flags=0):
+        if self._closed:
+            raise trio.ClosedResourceError
+        return bytes(await self._stream.receive_some(size))
+
+    def close(self):
+        self._closed = True
+        if self._stream is not None:
+            self._stream.send_stream.close()
+            self._stream.receive_stream.close()
+
+
+async def greet(stream, ssid):
+    try:
+        await stream.send_all(ssid.encode())
+        await stream.receive_some()
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass
+
+
+class Operator:
+    """The person at the manual bench: does what the screen says, and reads it as a person would."""
+
+    def __init__(self, air):
+        self.air, self.types, self.gone, self.tell_does = air, [], False, "show"
+
+    async def tell(self, text):
+        await trio.lowlevel.checkpoint()
+        if self.tell_does == "hang":
+            await trio.sleep_forever()
+        if self.tell_does == "fail":
+            raise OperatorDeclined("the terminal was closed")
+
+    async def confirm(self, text):
+        await trio.sleep(1)
+        if self.gone:
+            await trio.sleep_forever()
+        adapter = re.search(r"adapter (\w+)", text)[1]
+        wanted = re.search(r"Join the network (Photon-\w+)", text)
+        self.air.on[adapter] = wanted[1] if wanted else "uplink"
+        return True
+
+    async def line(self, text):
+        await trio.sleep(1)
+        return self.types.pop(0) if self.types else ""
+
+
+class ManualBench:
+    join_bound_s = 60.0
+
+    def __init__(self, nursery):
+        self.air = Air(nursery)
+        trio.socket.set_custom_socket_factory(self.air)
+        self.operator = Operator(self.air)
+
+    def put(self, ssid, *, lease=True):
+        self.air.photons[ssid] = lease
+
+    def vanish(self, ssid):
+        del self.air.photons[ssid]
+
+    def shout(self, ssid):
+        self.operator.types.append(ssid)  # a person can type, and a scanner read, anything
+
+    def hang_join(self):
+        self.operator.gone = True
+
+    def hang_leave(self):
+        self.operator.tell_does = "hang"
+
+    def fail_leave(self):
+        self.operator.tell_does = "fail"
+
+    def on_uplink(self, adapter):
+        return self.air.on.get(adapter, "uplink") == "uplink"
+
+    def open(self, adapter, uplink):
+        return ManualFactory(self.operator, person_budget_s=self.join_bound_s).session(adapter=adapter, uplink=uplink)
+
+    async def find(self, switcher, ssid):
+        self.operator.types[:] = [ssid]
+        (found,) = await switcher.scan(prefix="Photon-", timeout=15)
+        return found
+
+
+class SimulatedBench:
+    """The simulated radio, with Photons that only greet; its durations can be made endless."""
+
+    join_bound_s = 20.0
+
+    def __init__(self, nursery):
+        photon_ap, photon_firmware, radio, switcher = (
+            importlib.import_module(f"provisioner.simulator.{name}")
+            for name in ("photon_ap", "photon_firmware", "radio", "radio_switcher")
+        )
+
+        class Photon:
+            def __init__(self, ssid, number, lease):
+                self.ssid, self.bssid, self.dhcp_dead = ssid, f"02:00:00:00:00:{number:02x}", not lease
+                self.session = photon_ap.ApSession(photon_firmware.FIRMWARE_0_7)
+                self.session.ready.set()
+
+            def note(self, *_, **__):
+                pass
+
+        class Endless:
+            def uniform(self, *_):
+                return 1e6
+
+        class Radio(radio.SimRadio):
+            def dice(self, name, adapter):
+                return Endless() if name in self.endless else super().dice(name, adapter)
+
+            def join_s(self, adapter):
+                return (1e6, 1e6) if "join" in self.endless else super().join_s(adapter)
+
+        async def dial(photon, port, adapter):
+            ours, theirs = trio.testing.memory_stream_pair()
+            nursery.start_soon(greet, theirs, photon.ssid)
+            return ours
+
+        self.make, self.photons = Photon, {}
+        self.radio = Radio(clock=SimClock(), dice=Dice(7), faults=profile("none"))
+        self.radio.endless = set()
+        self.factory = switcher.SimSwitcherFactory(self.radio, dial)
+        self._fail = lambda: self.radio.scripted("wlan1", radio.Act.LEAVE, LeaveFailed("the adapter is stuck"))
+
+    def put(self, ssid, *, lease=True):
+        self.photons[ssid] = self.make(ssid, len(self.photons), lease)
+        self.radio.ap_up(self.photons[ssid])
+
+    def vanish(self, ssid):
+        self.radio.ap_down(self.photons[ssid])
+        self.photons.pop(ssid).session.end()
+
+    def shout(self, ssid):
+        self.put(ssid)
+
+    def hang_join(self):
+        self.radio.endless |= {"join", "restore"}
+
+    def hang_leave(self):
+        self.radio.endless |= {"leave"}
+
+    def fail_leave(self):
+        self._fail()
+
+    def on_uplink(self, adapter):
+        return not self.radio.uplink_away(adapter)
+
+    def open(self, adapter, uplink):
+        return self.factory.session(adapter=adapter, uplink=uplink)
+
+    async def find(self, switcher, ssid):
+        found = await switcher.scan(prefix="Photon-", timeout=15)
+        return next(network for network in found if network.ssid == ssid)
+
+
+BENCHES = {"manual": ManualBench, "simulated": SimulatedBench}
+
+
+def discovered():
+    """Every back end there is: by name, and the simulated radio once there is one."""
+    found = set(backends.names())
+    if importlib.util.find_spec("provisioner.simulator.radio"):
+        found.add("simulated")
+    return sorted(found)
+
+
+@pytest.fixture(params=discovered())
+def bench(request, nursery) -> Bench:
+    if request.param not in BENCHES:
+        pytest.fail(f"switcher {request.param!r} has no bench in tests/contracts/conftest.py: its contract is unproven")
+    return BENCHES[request.param](nursery)
