@@ -4,7 +4,7 @@ import httpx
 import pytest
 import trio
 
-from provisioner.cloud.payloads import ImportReply
+from provisioner.cloud.payloads import ImportReply, ProductInfo
 from provisioner.errors import (
     CloudAnswerLost,
     CloudBusy,
@@ -22,6 +22,7 @@ from provisioner.errors import (
 from provisioner.model import DeviceID
 
 ID = "3b0021001747353236343033"
+TEMPMON = ProductInfo(1319, "tempmon-v100", 6, "tempmon")
 PRODUCT_TOKEN = "d7ff4814e5b5d4fb5c872e93cae12613dbc782a2"
 CUSTOMER_TOKEN = "59993d84d58dcc198069a171e9c2c69b0d52a58b"
 USER_TOKEN = "a" * 40
@@ -221,7 +222,7 @@ async def test_a_device_that_is_not_there(cloud, product, device_id, answer, exp
 async def test_another_device_in_the_answer_is_refused(cloud, product, device_id):
     cloud.on(*DEVICE, ROW | {"id": "f" * 24})
     async with cloud.open() as client:
-        with pytest.raises(CloudReplyUnreadable, match="f{24}"):
+        with pytest.raises(CloudReplyUnreadable, match="told of ffff"):
             await client.device(product, device_id)
 
 
@@ -298,36 +299,34 @@ LOST = [CUT, httpx.ReadError("cut"), "fault_html", (500, {"ok": False}), (408, {
 
 @pytest.mark.parametrize("lost", LOST, ids=str)
 @pytest.mark.parametrize("name", READS)
-async def test_a_read_is_repeated_after_a_lost_answer(cloud, product, device_id, name, lost, autojump_clock):
+async def test_a_read_is_repeated_after_a_lost_answer(cloud, name, lost, autojump_clock):
     route, wish, answer = READS[name]
     cloud.on(*route, lost, lost, answer)
     async with cloud.open() as client:
-        await wish(client, product, device_id)
+        await wish(client, TEMPMON, DeviceID(ID))
 
     assert cloud.asked(*route) == 3
 
 
 @pytest.mark.parametrize("lost", LOST[:4], ids=str)
 @pytest.mark.parametrize("name", WRITES)
-async def test_a_write_is_never_repeated_after_a_lost_answer(cloud, product, device_id, name, lost, autojump_clock):
+async def test_a_write_is_never_repeated_after_a_lost_answer(cloud, name, lost, autojump_clock):
     route, wish, answer = WRITES[name]
     cloud.on(*route, lost, answer)
     async with cloud.open() as client:
         with pytest.raises(CloudAnswerLost):
-            await wish(client, product, device_id)
+            await wish(client, TEMPMON, DeviceID(ID))
 
     assert cloud.asked(*route) == 1
 
 
 @pytest.mark.parametrize("answer", ["busy_html", (529, {}), httpx.ConnectError("refused")], ids=str)
 @pytest.mark.parametrize("name", READS | WRITES)
-async def test_what_was_certainly_not_carried_out_is_asked_again(
-    cloud, product, device_id, name, answer, autojump_clock
-):
+async def test_what_was_certainly_not_carried_out_is_asked_again(cloud, name, answer, autojump_clock):
     route, wish, good = (READS | WRITES)[name]
     cloud.on(*route, answer, answer, good)
     async with cloud.open() as client:
-        await wish(client, product, device_id)
+        await wish(client, TEMPMON, DeviceID(ID))
 
     assert cloud.asked(*route) == 3
 
@@ -336,11 +335,11 @@ async def test_what_was_certainly_not_carried_out_is_asked_again(
     ("answer", "expected"),
     [("fault_html", CloudAnswerLost), ("busy_html", CloudBusy), (httpx.ConnectError("refused"), CloudUnreachable)],
 )
-async def test_repeating_ends_after_four_tries(cloud, product, device_id, answer, expected, autojump_clock):
+async def test_repeating_ends_after_four_tries(cloud, answer, expected, autojump_clock):
     cloud.on(*DEVICE, answer)
     async with cloud.open() as client:
         with pytest.raises(expected):
-            await client.device(product, device_id)
+            await client.device(TEMPMON, DeviceID(ID))
 
     assert cloud.asked(*DEVICE) == 4
 

@@ -1,5 +1,6 @@
 """Answers of the facts as data, and what happens when a field is not there."""
 
+import contextlib
 import json
 from datetime import UTC, datetime
 
@@ -23,11 +24,33 @@ READERS = [
     lambda body: payloads.read_device(body, None),
     lambda body: payloads.read_ok(body, "claim"),
 ]
-FIELDS = (
-    "access_token expires_in scope product id slug platform_id name updated updatedDeviceIds existingDeviceIds "
-    "invalidDeviceIds nonmemberDeviceIds devices customers meta total_pages claim_code ok product_id online owner "
-    "last_heard last_handshake_at quarantined"
-).split()
+FIELDS = [
+    "access_token",
+    "expires_in",
+    "scope",
+    "product",
+    "id",
+    "slug",
+    "platform_id",
+    "name",
+    "updated",
+    "updatedDeviceIds",
+    "existingDeviceIds",
+    "invalidDeviceIds",
+    "nonmemberDeviceIds",
+    "devices",
+    "customers",
+    "meta",
+    "total_pages",
+    "claim_code",
+    "ok",
+    "product_id",
+    "online",
+    "owner",
+    "last_heard",
+    "last_handshake_at",
+    "quarantined",
+]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("3b0021001747353236343033"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=8),
@@ -224,7 +247,5 @@ def test_an_unreadable_body_is_not_kept_on_the_exception():
 
 @given(st.sampled_from(READERS), st.binary() | json_values.map(encoded))
 def test_any_body_is_read_or_refused(read, body):
-    try:
+    with contextlib.suppress(CloudReplyUnreadable):
         read(body)
-    except CloudReplyUnreadable:
-        pass

@@ -13,6 +13,7 @@ from provisioner.errors import (
     CloudReplyUnreadable,
     CredentialsRefused,
     InputRefused,
+    ProvisionerError,
     SecretMissing,
 )
 
@@ -36,7 +37,7 @@ async def together(count, ask):
     async def one():
         try:
             got.append(await ask())
-        except Exception as error:
+        except ProvisionerError as error:
             got.append(error)
 
     async with trio.open_nursery() as nursery:
@@ -219,12 +220,11 @@ async def test_if_the_one_who_asks_is_cancelled_another_takes_over(cloud, autoju
     async def patient():
         got.append(await client.product("1319"))
 
-    async with cloud.open() as client:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(impatient)
-            await wait_all_tasks_blocked()
-            nursery.start_soon(patient)
-            nursery.start_soon(patient)
+    async with cloud.open() as client, trio.open_nursery() as nursery:
+        nursery.start_soon(impatient)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(patient)
+        nursery.start_soon(patient)
 
     assert len(got) == 2
     assert cloud.asked(*TOKEN) == 2

@@ -242,7 +242,7 @@ async def test_a_closed_port_is_unreachable():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening
         async with Transport(f"http://127.0.0.1:{taken.getsockname()[1]}") as transport:
-            with pytest.raises(CloudUnreachable, match="127.0.0.1"):
+            with pytest.raises(CloudUnreachable, match=r"127\.0\.0\.1"):
                 await transport.send(GET, budget_s=5.0)
 
 
