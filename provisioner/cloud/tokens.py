@@ -25,6 +25,7 @@ from provisioner.cloud.payloads import ProductInfo, Token, read_token
 from provisioner.cloud.refusals import Refusal, classify
 from provisioner.cloud.transport import Request
 from provisioner.errors import (
+    CloudError,
     CloudRefused,
     CustomerExists,
     InputRefused,
@@ -214,7 +215,14 @@ class Tokens:
                 if wrong_client or (refusal.readable and call.kind is Kind.TOKEN):
                     self._breaker.refused(refusal.reason or refusal.code or "")
                 if not wrong_client:
-                    raise classify(reply.status, refusal, what=call.what)
+                    raise _about_the_token(classify(reply.status, refusal, what=call.what))
+
+
+def _about_the_token(error: CloudError) -> CloudError:
+    """A 404 or 403 here is about the token; as NotInCloud it would pass for "that device is not there"."""
+    if isinstance(error, CloudRefused) and not isinstance(error, CustomerExists):
+        return CloudRefused(error.detail, status=error.status, reason=error.reason)
+    return error
 
 
 def _token_call(body: bytes, what: str) -> Call:

@@ -175,7 +175,7 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context(trust_env=False)
     except (OSError, ssl.SSLError) as error:
         raise InputRefused(
-            f"cloud.ca_file {printable(str(ca_file))} is not a file of certificates: {printable(str(error))}",
+            f"cloud.ca_file {printable(str(ca_file), 200)} is not a file of certificates: {printable(str(error))}",
             remedy="Correct `cloud.ca_file` in config/line.yaml, or leave it out.",
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
