@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "provisioner"
 LAYERS = {
     0: ["errors"],
     1: ["model", "secrets"],
-    2: ["strict_yaml"],
+    2: ["strict_yaml", "line.tray", "line.device_list", "line.manifest_rows", "line.manifest_shape"],
     3: ["settings", "pacing", "line.manifest", "line.steps", "softap.protocol", "softap.wifi_password",
         "cloud.payloads", "journal.records"],
     4: ["cloud.transport", "cloud.governor", "cloud.tokens", "cloud.client", "softap.channel", "softap.client",
