@@ -55,7 +55,11 @@ class _Columns:
 def rows(data: bytes, refuse: Refuse) -> Iterator[Row]:
     """Yield the rows of a list; what cannot be a row, or a list at all, goes to `refuse`."""
     columns: _Columns | None = None
+    bare = False  # one column: the common case, a million times over
     for number, line in enumerate(_lines(data, refuse), start=1):
+        if bare and (text := line.rstrip("\n")).isalnum() and len(text) <= LINE_CHARACTERS_MAX:
+            yield Row(number, 1, text, None, None)
+            continue
         text = line.strip(_AROUND)
         if not text or text[0] == "#":
             continue
@@ -70,9 +74,9 @@ def rows(data: bytes, refuse: Refuse) -> Iterator[Row]:
                 if isinstance(header, str):
                     refuse(number, 1, header, "name one column device_id")
                     return
-                columns = header
+                columns, bare = header, separator is None
                 continue
-            columns = _columns(cells, separator)
+            columns, bare = _columns(cells, separator), separator is None
             if columns is None:
                 refuse(
                     number,
@@ -81,7 +85,9 @@ def rows(data: bytes, refuse: Refuse) -> Iterator[Row]:
                     "correct the ID, or name its column device_id in the first line",
                 )
                 continue
-        yield from _row(number, line, columns)
+        cells = _cells(line, columns.separator)
+        if any(cells):  # else a spreadsheet's empty row: nothing but separators
+            yield _row(number, line, cells, columns)
 
 
 def _lines(data: bytes, refuse: Refuse) -> Iterator[str]:
@@ -148,17 +154,9 @@ def _columns(cells: list[str], separator: str | None) -> _Columns | None:
     return None if where is None else _Columns(separator, where)
 
 
-def _row(number: int, line: str, columns: _Columns) -> Iterator[Row]:
-    text = line[:-1] if line.endswith("\n") else line
-    if columns.separator is None and text.isalnum():  # the common case, a million times over
-        yield Row(number, 1, text, None, None)
-        return
-    cells = _cells(line, columns.separator)
-    if not any(cells):
-        return  # a spreadsheet's empty row: nothing but separators
-
+def _row(number: int, line: str, cells: list[str], columns: _Columns) -> Row:
     def cell(index: int | None) -> str | None:
         return cells[index] or None if index is not None and index < len(cells) else None
 
     found = cell(columns.id) or ""
-    yield Row(number, max(0, line.find(found)) + 1, found, cell(columns.slot), cell(columns.serial))
+    return Row(number, line.find(found) + 1, found, cell(columns.slot), cell(columns.serial))

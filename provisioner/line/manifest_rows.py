@@ -101,6 +101,7 @@ class TrayRows:
     ) -> None:
         """Take the next row. `yaml` says that the ID stood in YAML without quotes, where ` #` cuts it short."""
         position = len(self.ids)
+        row = self._start + position  # one int object for both indexes: a million of them count
         self._lines.append(line)
         self._columns.append(min(column, 0xFFFF))
         self.ids.append("")
@@ -111,12 +112,12 @@ class TrayRows:
             self._bad_id(position, device, yaml=yaml)
         else:
             self.ids[position] = canonical
-            first = self._roll.rows.setdefault(canonical, self._start + position)
-            if first != self._start + position:
+            first = self._roll.rows.setdefault(canonical, row)
+            if first != row:
                 what = f"{canonical} is listed twice, first at {self._roll.place(first)}"
                 self.refuse(position, what, "remove one of the two: a device stands in one slot of one tray")
         if serial is not None or self.serials is not None:
-            self._set_serial(position, serial)
+            self._set_serial(position, serial, row)
 
     def skip(self, line: int, column: int) -> None:
         """Keep the place of a row that could not be read; its mistake has been told."""
@@ -170,7 +171,7 @@ class TrayRows:
             what = f"slot {number} is taken by {self.ids[first] or 'another row'} (line {self._lines[first]})"
             self.refuse(position, what, "give each device its own slot; without `slot`, it is the place in the list")
 
-    def _set_serial(self, position: int, serial: str | None) -> None:
+    def _set_serial(self, position: int, serial: str | None, row: int) -> None:
         if self.serials is None:
             self.serials = [None] * position
         text = serial.strip() if serial is not None else None
@@ -181,8 +182,8 @@ class TrayRows:
             what = f"'{printable(text)}' is no serial"
             self.refuse(position, what, "write 1 to 32 letters, digits or signs (ASCII) as on the label")
             return
-        first = self._roll.serials.setdefault(text, self._start + position)
-        if first != self._start + position:
+        first = self._roll.serials.setdefault(text, row)
+        if first != row:
             what = f"serial {text} is given twice, first at {self._roll.place(first)}"
             self.refuse(position, what, "compare both with their labels and correct one")
 
