@@ -16,6 +16,12 @@ from provisioner.errors import SecretUnsafe
 
 CLAIM_CODE_CHARACTERS = 63
 _CLAIM_CODE = re.compile(r"[A-Za-z0-9+/]{63}")
+_TOKEN = re.compile(r"[0-9a-fA-F]{40}")
+
+
+def looks_secret(value: object) -> bool:
+    """Whether a text has the shape of an access token or client secret: exactly 40 hex digits."""
+    return isinstance(value, str) and len(value) == 40 and _TOKEN.fullmatch(value) is not None
 
 
 class Secret:

@@ -22,6 +22,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from provisioner.errors import FileRefused, Mistake
 from provisioner.model import printable
+from provisioner.secrets import looks_secret
 
 BYTES_MAX = 16 * 1024 * 1024
 DEPTH_MAX = 16
@@ -29,7 +30,6 @@ NODES_MAX = 2_000_000
 TOO_BIG = "put long device lists into `file:` lists"
 
 _SECRET_KEY = re.compile(r"(password|passwd|passphrase|secret|token|api_?key|psk)$", re.IGNORECASE)
-_TOKEN_VALUE = re.compile(r"[0-9a-fA-F]{40}")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is three times as fast where it is built in
 
@@ -213,11 +213,6 @@ def secrets_in(node: Node, name: str, path: KeyPath = ()) -> Iterator[tuple[KeyP
                 yield from secrets_in(value, name, (*path, index))
 
 
-def looks_secret(value: object) -> bool:
-    """Whether a text has the shape of an access token or client secret: exactly 40 hex digits."""
-    return isinstance(value, str) and len(value) == 40 and _TOKEN_VALUE.fullmatch(value) is not None
-
-
 def _secret(what: str, name: str, place: tuple[int, int]) -> Mistake:
     return Mistake(
         name,
@@ -230,13 +225,15 @@ def _secret(what: str, name: str, place: tuple[int, int]) -> Mistake:
 
 
 def _spelling(key: str, known_keys: Collection[str]) -> str | None:
+    if key in known_keys:
+        return "it does not belong here: move it or remove it"
     near = difflib.get_close_matches(key.lower(), known_keys, n=1, cutoff=0.7)
     return f"did you mean '{near[0]}'?" if near else None
 
 
 _MUST_BE = {
     "string_type": "a single text",
-    "string_too_short": "longer",
+    "string_too_short": "at least {min_length} characters long",
     "int_type": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
