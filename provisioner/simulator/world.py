@@ -1,0 +1,227 @@
+"""The simulated factory as a whole: its clock, its air, its Photons and the networks they shall join.
+
+Rule 1: one seed, one history. All chance is drawn from `dice`, by name.
+Rule 2: `running` opens the one nursery of the world; every Photon's life and every connection is a task in it, and
+a bug in one of them stops the world.
+Rule 3: the same Photons are served in memory (virtual time) or on loopback sockets (other people's clients).
+Rule 4: under a MockClock nothing here may touch a thread or a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+from trio.testing import memory_stream_pair
+
+from provisioner.model import SecurityType
+from provisioner.simulator.clock import SimClock
+from provisioner.simulator.factory_wifi import TEST_ROUTER, FactoryNetwork, HeardNetwork
+from provisioner.simulator.faults import Dice, Faults
+from provisioner.simulator.loopback import LoopbackPort
+from provisioner.simulator.operators import Habits, Operators
+from provisioner.simulator.photon import SimPhoton
+from provisioner.simulator.photon_ap import ApSession
+from provisioner.simulator.photon_commands import Flash
+from provisioner.simulator.photon_firmware import FIRMWARE_0_7, Firmware
+from provisioner.simulator.photon_history import PhotonHistory
+from provisioner.simulator.photon_http import serve_http
+from provisioner.simulator.photon_naming import Mint
+from provisioner.simulator.photon_tcp import serve_tcp
+from provisioner.simulator.radio import CHANNEL, SimRadio
+from provisioner.simulator.radio_switcher import SimSwitcherFactory
+from provisioner.simulator.surroundings import CloudLike
+
+_SERVE = {80: serve_http, 5609: serve_tcp}
+_CLOUD_NOTICES_S = 46.0  # two keep-alives of a Photon
+_PHOTON_SIGNAL_DBM = -55
+
+
+class World:
+    """A factory around one cloud. `factory_networks` is what is up now and may be changed while it runs.
+
+    `online_delay_s` replaces the drawn time from leaving listening mode to being online. A `clock` is given if the
+    cloud was made with it; else the world makes one of `speed`.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        cloud: CloudLike,
+        faults: Faults = Faults(),  # noqa: B008 - frozen
+        speed: float = 1.0,
+        clock: SimClock | None = None,
+        factory_networks: Sequence[FactoryNetwork] = (TEST_ROUTER,),
+        online_delay_s: float | None = None,
+    ) -> None:
+        self.clock = clock or SimClock(speed=speed)
+        self.dice = Dice(seed)
+        self.faults = faults
+        self.cloud = cloud
+        self.radio = SimRadio(clock=self.clock, dice=self.dice, faults=faults)
+        self.switchers = SimSwitcherFactory(self.radio, self._dial)
+        self.history = PhotonHistory(self.clock)
+        self.factory_networks = list(factory_networks)
+        self.neighbours: list[HeardNetwork] = [
+            HeardNetwork("Büro".encode(), -71, SecurityType.WPA2_MIXED, 1),
+            HeardNetwork(b"", -80, SecurityType.WPA2_AES, 11),
+            HeardNetwork(b"Printer 4th floor", -83, SecurityType.OPEN, 6, 54_000),
+        ]
+        self.online_delay_s = online_delay_s
+        self.photons: list[SimPhoton] = []
+        self._mint = Mint(self.dice.of("names"))
+        self._nursery: trio.Nursery | None = None
+        self._ports: dict[str, dict[int, LoopbackPort]] | None = None
+        self._alive: set[str] = set()
+
+    # --- making Photons ---
+
+    def add_photon(
+        self,
+        *,
+        device_id: str | None = None,
+        serial: str | None = None,
+        ssid: str | None = None,
+        bssid: str | None = None,
+        firmware: Firmware = FIRMWARE_0_7,
+        faults: Faults | None = None,
+        flash: Flash | None = None,
+    ) -> SimPhoton:
+        """Make a Photon, without power; what is not given is drawn. The cloud hears of it."""
+        names = self._mint.names()
+        photon = SimPhoton(
+            device_id=device_id or names.device_id,
+            serial=serial or names.serial,
+            ssid=ssid or names.ssid,
+            bssid=bssid or names.bssid,
+            surroundings=self,
+            faults=faults or self.faults,
+            number=len(self.photons),
+            firmware=firmware,
+            flash=flash,
+        )
+        self.photons.append(photon)
+        self.cloud.know_device(photon.device_id, serial=photon.serial)
+        return photon
+
+    def make_trays(self, trays: int = 3, devices: int = 60) -> list[list[SimPhoton]]:
+        """Make `devices` Photons in all, spread over `trays` as evenly as it goes."""
+        share, left = divmod(devices, trays)
+        return [[self.add_photon() for _ in range(share + (tray < left))] for tray in range(trays)]
+
+    # --- running ---
+
+    @asynccontextmanager
+    async def running(self, *, loopback: bool = False) -> AsyncIterator[World]:
+        """Let the world go on for the length of the block. With `loopback`, Photons have ports on 127.0.0.1."""
+        self._ports = {} if loopback else None
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self.clock.seconds()  # its time begins now
+                try:
+                    yield self
+                finally:
+                    self.history.closed = True
+                nursery.cancel_scope.cancel()
+        finally:
+            self._nursery = None
+            for port in (port for ports in (self._ports or {}).values() for port in ports.values()):
+                port.close()
+
+    def present(self, photon: SimPhoton) -> None:
+        """Power a Photon on the bench; after booting it listens, with SETUP held if it has credentials."""
+        nursery = self._running()
+        if photon.bssid in self._alive:
+            return
+        self._alive.add(photon.bssid)
+        if self._ports is not None and photon.bssid not in self._ports:
+            ports = self._ports[photon.bssid] = {port: LoopbackPort() for port in _SERVE}
+            photon.http_address, photon.tcp_address = ports[80].address, ports[5609].address
+        photon.hold_setup()
+        nursery.start_soon(self._live, photon)
+
+    def remove(self, photon: SimPhoton) -> None:
+        """Take a Photon's power away."""
+        photon.power_off()
+
+    def start_operators(self, boards: Iterable[SimPhoton], habits: Habits = Habits()) -> Operators:  # noqa: B008
+        """Let operators bring these boards to the bench, in order, a few at a time."""
+        operators = Operators(self, habits)
+        self._running().start_soon(operators.work, list(boards))
+        return operators
+
+    def _running(self) -> trio.Nursery:
+        if self._nursery is None:
+            raise RuntimeError("the world stands still: enter `world.running()` first")
+        return self._nursery
+
+    # --- what a Photon needs of its surroundings ---
+
+    def heard_by(self, photon: SimPhoton) -> Iterable[HeardNetwork]:
+        """Everything on 2.4 GHz but the Photon itself and what hides its name, in an order drawn by dice."""
+        heard = [
+            HeardNetwork(one.ssid.encode(), one.signal_dbm, one.security, one.channel)
+            for one in self.factory_networks
+            if not one.hidden
+        ]
+        heard += self.neighbours
+        heard += [
+            HeardNetwork(other.ssid.encode(), _PHOTON_SIGNAL_DBM, SecurityType.OPEN, CHANNEL)
+            for other in self.radio.listening()
+            if other is not photon
+        ]
+        self.radio.dice("found", photon.bssid).shuffle(heard)
+        return heard
+
+    def ap_up(self, photon: SimPhoton) -> None:
+        """The setup network sends its first beacon."""
+        self.radio.ap_up(photon)
+
+    def servers_up(self, photon: SimPhoton, session: ApSession) -> None:
+        """Ports 80 and 5609 listen."""
+        if self._ports is not None:
+            self._running().start_soon(self._serve_ports, photon, session)
+
+    def ap_down(self, photon: SimPhoton) -> None:
+        """The setup network has sent its last beacon."""
+        self.radio.ap_down(photon)
+
+    def went_dark(self, photon: SimPhoton) -> None:
+        """The cloud notices some time after a device is gone."""
+        self._running().start_soon(self._notice_offline, photon)
+
+    async def _live(self, photon: SimPhoton) -> None:
+        try:
+            await photon.live()
+        finally:
+            self._alive.discard(photon.bssid)
+
+    async def _notice_offline(self, photon: SimPhoton) -> None:
+        await self.clock.sleep(_CLOUD_NOTICES_S)
+        if not photon.online:
+            self.cloud.device_offline(photon.device_id)
+
+    # --- bytes ---
+
+    async def _serve_ports(self, photon: SimPhoton, session: ApSession) -> None:
+        """Listen on the Photon's loopback ports for as long as its setup network is there."""
+        if self._ports is None:
+            return
+        async with trio.open_nursery() as nursery:
+            for number, port in self._ports[photon.bssid].items():
+                nursery.start_soon(port.serve, partial(_SERVE[number], photon))
+            await session.gone.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _dial(self, photon: SimPhoton, port: int, adapter: str) -> trio.abc.Stream:
+        """A stream to a port of a Photon: over loopback if it is served there, else in memory. Raises OSError."""
+        await self.clock.sleep(self.radio.dice("connect", adapter).uniform(0.005, 0.05))
+        if self._ports is not None:
+            return await trio.open_tcp_stream(*self._ports[photon.bssid][port].address)
+        ours, theirs = memory_stream_pair()
+        self._running().start_soon(partial(_SERVE[port], photon, theirs, via=adapter))
+        return ours
