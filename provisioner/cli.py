@@ -145,7 +145,9 @@ def import_(
 @click.option("--scanner", is_flag=True, help="One board per scan: labels are read from standard input.")
 @common
 @click.pass_context
-def run(context: click.Context, manifest: Path, config: Path, runs_dir: Path, *, as_json: bool, **options: Any) -> None:
+def run(
+    context: click.Context, /, manifest: Path, config: Path, runs_dir: Path, *, as_json: bool, **options: Any
+) -> None:
     """Import what is missing, work the stations until every device has an outcome, prove each in the cloud.
 
     Running it again on the same manifest goes on where it stopped.

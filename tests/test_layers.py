@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "provisioner"
 LAYERS = {
     0: ["errors"],
     1: ["model", "secrets"],
-    2: ["strict_yaml"],
+    2: ["strict_yaml", "line.tray", "line.device_list", "line.manifest_rows", "line.manifest_shape"],
     3: ["settings", "pacing", "line.manifest", "line.steps", "line.proof", "softap.protocol", "softap.reply_buffer",
         "softap.wifi_password", "cloud.payloads", "journal.records"],
     4: ["cloud.*", "softap.*", "network.*", "journal.*", "logs", "line.rows", "console.tally", "console.view",

@@ -1,6 +1,7 @@
 """What is in the air: which setup networks are heard, taken, known, and to be left alone.
 
-Rule 1: the key is the BSSID; SSIDs collide (facts: photon-softap 5.1). One BSSID is leased to one station.
+Rule 1: the key is the BSSID; SSIDs collide (facts: photon-softap 5.1). One key is leased to one station. Only a person
+as back end knows no BSSID: then it is the SSID.
 Rule 2: decisions are plain functions without waiting, so nothing can come between the look and the choice.
 Rule 3: an identity learnt from an earlier visit is a hint for what to read ahead, never a reason to write.
 """
@@ -48,7 +49,7 @@ class Air:
 
     def hear(self, networks: Sequence[SetupNetwork]) -> list[CameBack]:
         """Take in one fresh scan; return the devices that came back after being told to connect."""
-        present = {network.bssid for network in networks}
+        present = {network.key for network in networks}
         for bssid, heard in self._heard.items():
             if heard.connected_s is not None and bssid not in present:
                 heard.absent_since_connect = True
@@ -78,36 +79,36 @@ class Air:
             network
             for network in networks
             if network.signal_dbm >= self._signal_floor_dbm
-            and self._is_free(network.bssid, now_s)
-            and fits(network, self.device_of(network.bssid))
+            and self._is_free(network.key, now_s)
+            and fits(network, self.device_of(network.key))
         ]
         if not free:
             return None
-        best = min(free, key=lambda network: (self._heard[network.bssid].misses, -network.signal_dbm, network.bssid))
-        self._heard[best.bssid].leased_by = station
+        best = min(free, key=lambda network: (self._heard[network.key].misses, -network.signal_dbm, network.key))
+        self._heard[best.key].leased_by = station
         return best
 
     def give_back(self, network: SetupNetwork) -> None:
         """End the lease."""
-        self._heard[network.bssid].leased_by = None
+        self._heard[network.key].leased_by = None
 
     def learn(self, network: SetupNetwork, device: DeviceID) -> None:
         """Remember who answered there, until somebody else does."""
-        self._heard[network.bssid].device = device
+        self._heard[network.key].device = device
 
     def leave_alone(self, network: SetupNetwork, *, until_s: float) -> None:
         """Do not choose this network again before then (`math.inf`: not in this run)."""
-        heard = self._heard[network.bssid]
+        heard = self._heard[network.key]
         heard.leave_alone_until_s = until_s
         heard.misses += 1
 
     def misses(self, network: SetupNetwork) -> int:
         """How many visits there ended badly."""
-        return self._heard[network.bssid].misses
+        return self._heard[network.key].misses
 
     def told_to_connect(self, network: SetupNetwork, *, now_s: float) -> None:
         """The device there was told to leave; a beacon from now on may be stale, later it means it is back."""
-        heard = self._heard[network.bssid]
+        heard = self._heard[network.key]
         heard.connected_s, heard.absent_since_connect = now_s, False
         heard.leave_alone_until_s = now_s + self._back_after_s
 
@@ -117,9 +118,9 @@ class Air:
             if heard.device == device:
                 heard.connected_s = None
 
-    def device_of(self, bssid: str) -> DeviceID | None:
+    def device_of(self, key: str) -> DeviceID | None:
         """Who answered there last, if anybody."""
-        heard = self._heard.get(bssid)
+        heard = self._heard.get(key)
         return heard.device if heard is not None else None
 
     def _is_free(self, bssid: str, now_s: float) -> bool:
@@ -127,11 +128,11 @@ class Air:
         return heard.leased_by is None and now_s >= heard.leave_alone_until_s
 
     def _remember(self, network: SetupNetwork) -> _Heard:
-        heard = self._heard.get(network.bssid)
+        heard = self._heard.get(network.key)
         if heard is None:
             if len(self._heard) >= HEARD_MAX:
                 self._forget_oldest()
-            heard = self._heard[network.bssid] = _Heard(network.ssid)
+            heard = self._heard[network.key] = _Heard(network.ssid)
         return heard
 
     def _forget_oldest(self) -> None:

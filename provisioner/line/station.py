@@ -155,7 +155,8 @@ class Station:
     async def find(self, wanted: Wanted | None = None) -> SetupNetwork | None:
         """Listen once and lease a network to visit, or None. Raises SwitchError."""
         shared = self.shared
-        networks = await self.switcher.scan(prefix=shared.prefix, timeout=shared.budgets.scan_s)
+        heard = await self.switcher.scan(prefix=shared.prefix, timeout=shared.budgets.scan_s)
+        networks = [network for network in heard if is_setup_name(network.ssid, shared.prefix)]
         for back in shared.air.hear(networks):
             shared.came_back(back)
         for network in networks:
@@ -171,7 +172,7 @@ class Station:
         )
 
     def _guesses(self, network: SetupNetwork) -> list[ListedDevice]:
-        known = self.shared.air.device_of(network.bssid)
+        known = self.shared.air.device_of(network.key)
         if known is not None:
             device = self.shared.ledger.manifest.find(known)
             return [device] if device is not None else []
@@ -436,8 +437,8 @@ class Station:
             self.drain(failure)
         elif isinstance(failure, SwitchError) and failure.blame in (Blame.DEVICE, Blame.STATION):
             # Different units failing one after the other on one adapter: it is the adapter.
-            if visit.network.bssid not in self.faults_in_row:
-                self.faults_in_row.append(visit.network.bssid)
+            if visit.network.key not in self.faults_in_row:
+                self.faults_in_row.append(visit.network.key)
             if len(self.faults_in_row) >= self.shared.limits.station_faults_drain_at:
                 self.drain(AdapterUnavailable(
                     f"{len(self.faults_in_row)} boards in a row failed on this adapter, last: {failure.detail}"
@@ -450,6 +451,12 @@ class Station:
             "station.drained",
             **why_of(failure),
         )
+
+
+def is_setup_name(ssid: str, prefix: str) -> bool:
+    """Whether a name in the air is one that a Photon gives itself: the rest is never joined, whatever it spells."""
+    code = ssid.removeprefix(prefix)
+    return ssid.startswith(prefix) and 4 <= len(code) <= 6 and code.isascii() and code.isalnum()
 
 
 async def _repeat_once(act: Callable[[], Awaitable[T]]) -> T:

@@ -118,7 +118,8 @@ class SimPhoton:
         self.powered = True
         self.note(Event.POWERED)
         self._credentials_changed = False
-        await self._sleep(takes.boot_s(self._dice("boot")))
+        boot_s = self._world.boot_delay_s
+        await self._sleep(takes.boot_s(self._dice("boot")) if boot_s is None else boot_s)
         listens = not self.flash.networks
         while True:
             if listens or self._setup_held:

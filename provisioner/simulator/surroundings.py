@@ -42,6 +42,7 @@ class Surroundings(Protocol):
     history: PhotonHistory
     factory_networks: list[FactoryNetwork]
     online_delay_s: float | None
+    boot_delay_s: float | None
 
     @property
     def cloud(self) -> CloudLike:

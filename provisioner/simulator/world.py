@@ -42,8 +42,8 @@ _PHOTON_SIGNAL_DBM = -55
 class World:
     """A factory around one cloud. `factory_networks` is what is up now and may be changed while it runs.
 
-    `online_delay_s` replaces the drawn time from leaving listening mode to being online. A `clock` is given if the
-    cloud was made with it; else the world makes one of `speed`.
+    `online_delay_s` replaces the drawn time from leaving listening mode to being online, `boot_delay_s` the one from
+    power-on to the first beacon. A `clock` is given if the cloud was made with it; else the world makes one of `speed`.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class World:
         clock: SimClock | None = None,
         factory_networks: Sequence[FactoryNetwork] = (TEST_ROUTER,),
         online_delay_s: float | None = None,
+        boot_delay_s: float | None = None,
     ) -> None:
         self.clock = clock or SimClock(speed=speed)
         self.dice = Dice(seed)
@@ -71,6 +72,7 @@ class World:
             HeardNetwork(b"Printer 4th floor", -83, SecurityType.OPEN, 6, 54_000),
         ]
         self.online_delay_s = online_delay_s
+        self.boot_delay_s = boot_delay_s
         self.photons: list[SimPhoton] = []
         self._mint = Mint(self.dice.of("names"))
         self._nursery: trio.Nursery | None = None
