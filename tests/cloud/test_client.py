@@ -483,14 +483,15 @@ async def test_a_captive_portals_clock_is_not_the_clouds(cloud, product, device_
 
 async def test_no_exception_tells_a_token(cloud, product, device_id, autojump_clock):
     """A cloud that repeats everything it was sent, with every status, for every wish."""
-    canaries = {PRODUCT_TOKEN, CUSTOMER_TOKEN, USER_TOKEN, "canary-secret"}
+    canaries = {PRODUCT_TOKEN, CUSTOMER_TOKEN, "canary-of-the-account", "canary-secret"}
 
     def echo(request, status):
-        return (status, {"error": f"no {dict(request.headers)}", "info": f"{request.url} {request.content}"})
+        token = request.headers["Authorization"].partition(" ")[2]
+        return (status, {"error": f"no {token}", "info": f"{request.url} {dict(request.headers)} {request.content}"})
 
     wishes = [*GOLDEN.values()]
     for status in (200, 302, 400, 401, 403, 404, 408, 413, 429, 500, 503):
-        async with cloud.open(secret="canary-secret") as client:
+        async with cloud.open(secret="canary-secret", user_token="canary-of-the-account") as client:
             for wish, _, (method, path, *_) in wishes:
                 cloud.on(method, path.partition("?")[0], lambda request, status=status: echo(request, status))
                 told = ""

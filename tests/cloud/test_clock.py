@@ -25,6 +25,13 @@ def test_the_last_date_goes_on_by_the_seconds_since():
     assert clock.at(90.0) == AT - timedelta(seconds=10)
 
 
+def test_a_date_without_a_zone_is_utc():
+    clock = CloudClock()
+    clock.observe("Fri, 20 Nov 2026 06:00:00 -0000", 0.0)
+
+    assert clock.at(0.0) == AT
+
+
 @pytest.mark.parametrize("date", [None, "", "soon", "Fri, 99 Nov 2026 06:00:00 GMT", "Fri, 20 Nov 99999 06:00:00 GMT"])
 def test_what_is_no_date_is_skipped(date):
     clock = CloudClock()

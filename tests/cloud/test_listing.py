@@ -71,6 +71,7 @@ async def test_a_list_that_shrinks_ends_early():
     product = Product(list(range(9)), between=lambda self, page: self.numbers.__delitem__(slice(4, None)))
 
     assert await walk(product.fetch) == [0, 1, 2, 3]
+    assert product.asked == 2
 
 
 async def test_a_row_twice_on_one_page_comes_once():

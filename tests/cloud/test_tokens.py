@@ -273,6 +273,17 @@ async def test_a_known_customers_token_is_renewed_without_creating_again(cloud, 
     assert [request.url.path for request in cloud.requests] == [CUSTOMERS[1], "/oauth/token"]
 
 
+async def test_a_customer_once_found_is_not_created_again_either(cloud, product, autojump_clock):
+    cloud.on(*CUSTOMERS, "customer_exists")
+    cloud.on(*TOKEN, token("first", 100), token("second"))
+    async with cloud.open() as client:
+        await client.ensure_customer(product, "c")
+        await trio.sleep(95)
+        await client.ensure_customer(product, "c")
+
+    assert [request.url.path for request in cloud.requests] == [CUSTOMERS[1], "/oauth/token", "/oauth/token"]
+
+
 async def test_a_customer_that_was_deleted_is_created_again(cloud, product, autojump_clock):
     cloud.on(*CUSTOMERS, token("first", 100))
     cloud.on(*TOKEN, WRONG_SCOPE)
