@@ -202,7 +202,8 @@ def secrets_in(node: Node, name: str, path: KeyPath = ()) -> Iterator[tuple[KeyP
     if isinstance(node, Block):
         for key, value in node.items():
             if _SECRET_KEY.search(key) or looks_secret(value):
-                yield (*path, key), _secret(f"'{printable(key)}' is a secret", name, node.key_marks[key])
+                verb = "is" if _SECRET_KEY.search(key) else "holds"
+                yield (*path, key), _secret(f"'{printable(key)}' {verb} a secret", name, node.key_marks[key])
             else:
                 yield from secrets_in(value, name, (*path, key))
     elif isinstance(node, Items):

@@ -64,7 +64,9 @@ def rows(data: bytes, refuse: Refuse) -> Iterator[Row]:
         if not text or text[0] == "#":
             continue
         if len(line) > LINE_CHARACTERS_MAX:
-            refuse(number, 1, f"a line of {len(line):,} characters is no row of a device list", "one device a line")
+            refuse(
+                number, 1, f"a line of {len(line):,} characters is no row of a device list", "write one device a line"
+            )
             continue
         if columns is None:
             separator = _separator(text)

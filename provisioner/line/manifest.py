@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -30,19 +30,9 @@ from provisioner.line.manifest_shape import (
     TrayPart,
     manifest_schema,
 )
-from provisioner.line.tray import CustomerName, Manifest, Tray, TrayDevices, customer_trouble
+from provisioner.line.tray import CustomerName, Manifest, Tray, TrayDevices, customer_template, customer_trouble
 from provisioner.model import ClaimPolicy, ClaimTo, DeviceID, printable
-from provisioner.strict_yaml import (
-    Block,
-    Items,
-    KeyPath,
-    Text,
-    mistakes_of,
-    parse,
-    place_of,
-    read,
-    secrets_in,
-)
+from provisioner.strict_yaml import Block, Items, KeyPath, Text, mistakes_of, parse, place_of, read, secrets_in
 
 __all__ = ["Manifest", "Site", "Tray", "load_manifest", "manifest_schema"]
 
@@ -66,7 +56,7 @@ def load_manifest(path: Path, settings: Site | None) -> Manifest:
     """Read and check a manifest and every list it names.
 
     Without settings, names of Wi-Fi profiles and the product are taken as written. Raises FileRefused with every
-    mistake, in the order of files and lines.
+    mistake, the manifest's before those of its lists, in the order of lines.
     """
     name = str(path)
     data = read(path, name)
@@ -107,6 +97,7 @@ class _Loader:
         self.digests: list[str] = []
         self.lists: dict[Path, str] = {}  # list file -> the tray it belongs to
         self.secrets = dict(secrets_in(root, self.name))
+        self.told: set[tuple[KeyPath, str]] = set()  # about a customer's name that several trays share
 
     def load(self, data: bytes) -> Manifest:
         for mistake in self.secrets.values():
@@ -137,8 +128,9 @@ class _Loader:
 
     def _part(self, model: type[_P], node: Block, path: KeyPath, where: str = "") -> _P:
         """Validate one block; where it is wrong, tell it and go on with stand-ins for what was wrong."""
+        known = {key: value for key, value in node.items() if (*path, key) not in self.secrets}
         try:
-            return model.model_validate(node)
+            return model.model_validate(known)
         except ValidationError as error:
             found = mistakes_of(
                 error,
@@ -152,35 +144,22 @@ class _Loader:
             for mistake in found:
                 self.mistakes.add(mistake)
             bad = {str(finding["loc"][0]) for finding in error.errors(include_url=False)}
-            good = {key: value for key, value in node.items() if key not in bad}
+            good = {key: value for key, value in known.items() if key not in bad}
             return model.model_validate(good | {key: model.stand_ins[key] for key in bad & set(model.stand_ins)})
 
     # --- what the trays have in common ---
 
     def _policy(self, claim: ClaimPart, path: KeyPath, *, lot: str | None, where: str = "") -> _Policy:
-        plain = _Policy(ClaimPolicy(claim.to), None, path, sure=False)
-        if claim is BROKEN_CLAIM:
-            return plain
-        if claim.customer is None:
-            if claim.to is ClaimTo.CUSTOMER:
-                example = 'add one, as in {to: customer, customer: "line3+{tray}@example.com"}'
-                self._tell(path, "claim to a customer without 'customer', the template of the name", example, where)
-                return plain
-            return replace(plain, sure=True)
+        policy = ClaimPolicy(claim.to, claim.customer)
         path = (*path, "customer")
-        if claim.to in (ClaimTo.NONE, ClaimTo.ACCOUNT):
-            self._tell(path, f"'customer' does not go with 'to: {claim.to}'", "remove it, or claim to: customer", where)
-            return plain
+        if claim is BROKEN_CLAIM:
+            return _Policy(policy, None, path, sure=False)
         try:
-            customer = CustomerName.parse(claim.customer)
+            return _Policy(policy, customer_template(policy, has_lot=lot is not None), path)
         except ValueError as error:
             what, _, remedy = str(error).partition("; ")
-            self._tell(path, f"'customer': {what}", remedy, where)
-            return plain
-        if "lot" in customer.fields and lot is None:
-            self._tell(path, "'customer' has {lot}, and the manifest has no lot", "add 'lot', or remove {lot}", where)
-            return plain
-        return _Policy(ClaimPolicy(claim.to, claim.customer), customer, path)
+            self._tell(path, what, remedy, where)
+            return _Policy(policy, None, path, sure=False)
 
     def _wifi(self, profile: str | None, path: KeyPath, where: str = "") -> str | None:
         if profile is None or profile == "none":
@@ -210,8 +189,7 @@ class _Loader:
             try:
                 device = DeviceID.parse(text if isinstance(text, Text) else "")
             except ValueError as error:
-                if not any(path[: len(secret)] == secret for secret in self.secrets):
-                    self._tell(path, f"'allow_takeover': {error}", "compare it with the label")
+                self._tell(path, f"'allow_takeover': {error}", "compare it with the label")
                 continue
             if device not in self.roll.rows:
                 self._tell(path, f"'allow_takeover' names {device}, which is in no tray", "correct it, or remove it")
@@ -232,11 +210,13 @@ class _Loader:
                 self._tell(("trays", index), "a tray is a block of keys (id, and devices or file)", "write it so")
                 continue
             written = node.get("id")
-            label = f"tray {printable(written, 40)}" if isinstance(written, Text) and written else f"tray #{index + 1}"
+            label = f"tray #{index + 1}"
+            if isinstance(written, Text) and written and ("trays", index, "id") not in self.secrets:
+                label = f"tray {printable(written, 40)}"
             tray = self._tray(node, ("trays", index), label, header=header, policy=policy, wifi=wifi)
             trays.append(tray)
-            line = first.setdefault(tray.id, node.line)
-            if tray.id and line != node.line:
+            line = first.setdefault(label, node.line)
+            if line != node.line:
                 what = f"tray '{tray.id}' is there twice, first at line {line}"
                 self._tell(("trays", index, "id"), what, "give each tray its own id", label)
         return trays
@@ -250,28 +230,31 @@ class _Loader:
         if part.wifi is not None:
             wifi = self._wifi(part.wifi, (*path, "wifi"), label)
         rows = self._rows(node, part, path, label)
-        if part.expect is not None and rows is not None and part.expect != len(rows.ids):
+        if part.expect is not None and rows.whole and part.expect != len(rows.ids):
             what = f"'expect' says {part.expect}, and {len(rows.ids)} devices are listed"
             self._tell((*path, "expect"), what, "count the tray, then correct the list or 'expect'", label)
-        rows = rows or self.roll.tray(label, self.name)
-        if policy.customer is not None:
-            self._check_customers(part.id, header.lot, policy, rows)
+        self._check_customers(part.id, header.lot, policy, rows)
         return _ReadTray(part.id, policy, wifi, rows, part.file)
 
-    def _rows(self, node: Block, part: TrayPart, path: KeyPath, label: str) -> TrayRows | None:
-        """Read a tray's rows, inline or from its list; None where there is nothing to count."""
+    def _rows(self, node: Block, part: TrayPart, path: KeyPath, label: str) -> TrayRows:
+        """Read a tray's rows, inline or from its list."""
         if "devices" in node and "file" in node:
             self._tell((*path, "file"), "a tray has either 'devices' or 'file', this one has both", "keep one", label)
         elif "devices" not in node and "file" not in node:
             self._tell(path, "a tray without devices", "add 'devices', or 'file' with the name of a list", label)
         if isinstance(node.get("devices"), Items):
             return self._inline_rows(node["devices"], (*path, "devices"), label)
-        return self._list_rows(part.file, (*path, "file"), label) if part.file is not None else None
+        rows = None if part.file is None else self._list_rows(part.file, (*path, "file"), label)
+        if rows is None:
+            rows = self.roll.tray(label, self.name)
+            rows.whole = False
+        return rows
 
     def _inline_rows(self, nodes: Items, path: KeyPath, label: str) -> TrayRows:
         rows = self.roll.tray(label, self.name)
         if not nodes:
             self._tell(path, "'devices' is empty", "list the tray's devices, or remove the tray", label)
+            rows.whole = False
         for index, node in enumerate(nodes):
             if isinstance(node, Text) and (*path, index) not in self.secrets:
                 rows.add(node.line, node.column, node, yaml=node.plain)
@@ -285,11 +268,12 @@ class _Loader:
 
     def _inline_block(self, node: Block, path: KeyPath, rows: TrayRows) -> None:
         position = len(rows.ids)
-        texts = {key: node[key] for key in ("id", "slot", "serial") if isinstance(node.get(key), Text)}
-        if "id" in texts and (*path, "id") not in self.secrets:
-            device: Text = texts["id"]
-            slot, serial = texts.get("slot"), texts.get("serial")
-            rows.add(device.line, device.column, device, slot, serial, yaml=device.plain)
+        texts = {
+            key: value for key, value in node.items() if isinstance(value, Text) and (*path, key) not in self.secrets
+        }
+        device = texts.get("id")
+        if device is not None:
+            rows.add(device.line, device.column, device, texts.get("slot"), texts.get("serial"), yaml=device.plain)
         else:
             rows.skip(node.line, node.column)
         self._part(DeviceRow, node, path, rows.where(position))
@@ -306,18 +290,17 @@ class _Loader:
                 self._tell(path, f"'{printable(file)}': {mistake.what}", mistake.remedy, label)
             return None
         self.digests.append(hashlib.sha256(data).hexdigest())
-        before = self.mistakes.count
+        rows = self.roll.tray(label, shown)
 
         def refuse(line: int, column: int, what: str, remedy: str) -> None:
+            rows.whole = False
             self.mistakes.add(Mistake(shown, line, column, label, what, remedy))
 
-        rows = self.roll.tray(label, shown)
         for row in device_list.rows(data, refuse):
             rows.add(row.line, row.column, row.id, row.slot, row.serial, yaml=False)
-        if not rows.ids:
-            if self.mistakes.count == before:
-                self._tell(path, f"'{printable(file)}' lists no device", "see that it is the right list", label)
-            return None
+        if not rows.ids and rows.whole:
+            self._tell(path, f"'{printable(file)}' lists no device", "see that it is the right list", label)
+            rows.whole = False
         return rows
 
     def _list_file(self, file: str, path: KeyPath, label: str) -> Path | None:
@@ -341,35 +324,26 @@ class _Loader:
 
     def _check_customers(self, tray: str, lot: str | None, policy: _Policy, rows: TrayRows) -> None:
         customer = policy.customer
-        assert customer is not None  # noqa: S101 - narrowed by the caller
+        if customer is None:
+            return
         if not customer.differs_by_row:
-            name = customer.resolve(tray=tray or "T-0001", lot=lot, slot=0, device="", serial=None)
-            if trouble := customer_trouble(name):
+            trouble = customer_trouble(customer.resolve(tray=tray, lot=lot, slot=0, device="", serial=None))
+            if trouble and (policy.path, trouble) not in self.told:
+                self.told.add((policy.path, trouble))
                 self._tell(policy.path, f"'customer': {trouble}", "change the template", rows.label)
             return
-        for position, device in enumerate(rows.ids):
-            serial = None if rows.serials is None else rows.serials[position]
+        for position, (slot, device, serial) in enumerate(rows.rows()):
             if serial is None and "serial" in customer.fields:
                 remedy = "add the serial, or take {serial} out of 'customer'"
                 rows.refuse(position, "has no serial, and 'customer' names {serial}", remedy)
                 continue
-            slot = position + 1 if rows.slots is None else rows.slots[position]
-            name = customer.resolve(tray=tray or "T-0001", lot=lot, slot=slot, device=device or "0" * 24, serial=serial)
+            name = customer.resolve(tray=tray, lot=lot, slot=slot, device=device or "0" * 24, serial=serial)
             if trouble := customer_trouble(name):
                 rows.refuse(position, f"'customer': {trouble}", "change the template, or this row's serial")
 
 
 def _finished(tray: _ReadTray, lot: str | None, takeover: frozenset[str]) -> Tray:
     rows = tray.rows
-    devices = TrayDevices(
-        tray.id,
-        tray.policy.claim,
-        tray.wifi,
-        rows.ids,
-        rows.slots,
-        rows.serials,
-        lot,
-        tray.policy.customer,
-        takeover,
-    )
-    return Tray(tray.id, tray.policy.claim, tray.wifi, devices, tray.file)
+    claim, customer = tray.policy.claim, tray.policy.customer
+    devices = TrayDevices(tray.id, claim, tray.wifi, rows.ids, rows.slots, rows.serials, lot, customer, takeover)
+    return Tray(tray.id, claim, tray.wifi, devices, tray.file)

@@ -12,6 +12,8 @@ import re
 from array import array
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterator
+from itertools import repeat
 
 from provisioner.errors import FileRefused, Mistake
 from provisioner.model import DeviceID, printable
@@ -26,7 +28,11 @@ _AS_NUMBER = re.compile(r"\d+([.,]\d+)?e\+?\d+", re.IGNORECASE)
 
 
 class MistakeList:
-    """Mistakes as they are found: the first `MISTAKES_MAX` in the order of files and lines, and how many in all."""
+    """Mistakes as they are found: the first `MISTAKES_MAX` and how many in all.
+
+    Their order is that of files and lines, the manifest `name` before the lists, so that a bad list does not push
+    the manifest's own mistakes out of sight.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -40,7 +46,7 @@ class MistakeList:
         self._per_file[mistake.file] += 1
         self._kept.append(mistake)
         if len(self._kept) > 4 * MISTAKES_MAX:
-            self._kept = sorted(self._kept)[:MISTAKES_MAX]
+            self._kept = self._first()
 
     def full_for(self, file: str) -> bool:
         """Whether a further row of `file`, read in order, can only be counted."""
@@ -48,11 +54,14 @@ class MistakeList:
 
     def refused(self) -> FileRefused:
         """What to raise: sorted, and cut with a last line that says how many more."""
-        kept = sorted(self._kept)[:MISTAKES_MAX]
+        kept = self._first()
         if self.count > len(kept):
             more = f"... and {self.count - len(kept):,} more"
             kept.append(Mistake(self.name, 0, 0, "", more, "correct these first, then check again"))
         return FileRefused(kept)
+
+    def _first(self) -> list[Mistake]:
+        return sorted(self._kept, key=lambda mistake: (mistake.file != self.name, mistake))[:MISTAKES_MAX]
 
 
 class Roll:
@@ -90,6 +99,7 @@ class TrayRows:
         self.ids: list[str] = []
         self.slots: array[int] | None = None  # only if some row names its slot
         self.serials: list[str | None] | None = None  # only if some row has one
+        self.whole = True  # False where a list could not be read to its end, so that counting it says nothing
         self._lines = array("I")
         self._columns = array("H")
         self._taken: dict[int, int] = {}  # slot -> position, only if some row names its slot
@@ -128,6 +138,11 @@ class TrayRows:
             self.slots.append(len(self.ids))
         if self.serials is not None:
             self.serials.append(None)
+
+    def rows(self) -> Iterator[tuple[int, str, str | None]]:
+        """Slot, ID (empty where it was refused) and serial of every row so far."""
+        slots = range(1, len(self.ids) + 1) if self.slots is None else self.slots
+        return zip(slots, self.ids, self.serials or repeat(None, len(self.ids)), strict=True)
 
     def where(self, position: int) -> str:
         """`tray T-0001, slot 3`."""
@@ -179,7 +194,7 @@ class TrayRows:
         if text is None:
             return
         if not _SERIAL.fullmatch(text):
-            what = f"'{printable(text)}' is no serial"
+            what = f"{'this' if looks_secret(text) else repr(printable(text))} is no serial"
             self.refuse(position, what, "write 1 to 32 letters, digits or signs (ASCII) as on the label")
             return
         first = self._roll.serials.setdefault(text, row)

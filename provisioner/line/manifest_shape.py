@@ -39,6 +39,12 @@ def _text(pattern: str, rule: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _a_claim(value: object) -> object:
+    if not isinstance(value, dict | ClaimPart):
+        raise ValueError("not a block of keys; write it as {to: none}")
+    return value
+
+
 def _count(value: object) -> object:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,7}", value):
         raise ValueError("not a whole number; write how many devices the tray holds")
@@ -104,6 +110,7 @@ class ClaimPart(Part):
     )
 
 
+Claim = Annotated[ClaimPart, BeforeValidator(_a_claim)]
 NO_CLAIM = ClaimPart(to=ClaimTo.NONE)
 BROKEN_CLAIM = ClaimPart(to=ClaimTo.NONE)  # told by identity: a claim with mistakes, from which nothing follows
 
@@ -122,7 +129,7 @@ class TrayPart(Part):
     """One tray: its devices here, or in a list."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["devices"]}, {"required": ["file"]}]})
-    stand_ins: ClassVar[Mapping[str, object]] = {"id": "", "claim": BROKEN_CLAIM}
+    stand_ins: ClassVar[Mapping[str, object]] = {"id": "-", "claim": BROKEN_CLAIM}
 
     id: TrayName = Field(description="The tray's label; unique in the manifest.")
     expect: Count | None = Field(None, description="How many devices the tray holds; checked against the list.")
@@ -133,7 +140,7 @@ class TrayPart(Part):
         None, description="A list of device IDs as e-mailed (TXT or CSV), named relative to the manifest."
     )
     wifi: WifiName | None = Field(None, description="Wi-Fi profile for this tray instead of the manifest's; or none.")
-    claim: ClaimPart | None = Field(None, description="Claim policy for this tray instead of the manifest's.")
+    claim: Claim | None = Field(None, description="Claim policy for this tray instead of the manifest's.")
 
 
 class ManifestFile(Part):
@@ -147,7 +154,7 @@ class ManifestFile(Part):
     )
     lot: LotName | None = Field(None, description="Lot or order number; {lot} in names of customers.")
     wifi: WifiName | None = Field(None, description="Wi-Fi profile of config/line.yaml that devices get; or none.")
-    claim: ClaimPart = Field(NO_CLAIM, description="Who shall own the devices; a tray can say otherwise.")
+    claim: Claim = Field(NO_CLAIM, description="Who shall own the devices; a tray can say otherwise.")
     allow_takeover: Annotated[SkipValidation[tuple[DeviceText, ...]], BeforeValidator(_a_list)] = Field(
         (), description="Devices that may be taken from their present owner."
     )

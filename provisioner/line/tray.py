@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import overload
 
-from provisioner.model import ClaimPolicy, DeviceID, ListedDevice, printable
+from provisioner.model import ClaimPolicy, ClaimTo, DeviceID, ListedDevice, printable
 
 CUSTOMER_FIELDS = ("tray", "lot", "slot", "device", "serial")
 CUSTOMER_CHARACTERS = (3, 128)
@@ -35,9 +35,9 @@ class CustomerName:
         fields = re.findall(r"\{([^{}]*)\}", template)
         for name in fields:
             if name not in CUSTOMER_FIELDS:
-                raise ValueError(f"unknown field '{{{printable(name)}}}'; use {allowed}")
+                raise ValueError(f"'customer': unknown field '{{{printable(name)}}}'; use {allowed}")
         if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", template)):
-            raise ValueError(f"a brace that belongs to no field; use {allowed}")
+            raise ValueError(f"'customer': a brace that belongs to no field; use {allowed}")
         return cls(template, frozenset(fields))
 
     @property
@@ -48,6 +48,21 @@ class CustomerName:
     def resolve(self, *, tray: str, lot: str | None, slot: int, device: str, serial: str | None) -> str:
         """The customer's name, in lower case because the cloud makes it so (facts: particle-cloud 6)."""
         return self.template.format(tray=tray, lot=lot, slot=slot, device=device, serial=serial).lower()
+
+
+def customer_template(claim: ClaimPolicy, *, has_lot: bool) -> CustomerName | None:
+    """The template a policy resolves to names, or None where it has none; ValueError with `what; remedy`."""
+    if claim.customer is None:
+        if claim.to is ClaimTo.CUSTOMER:
+            example = '{to: customer, customer: "line3+{tray}@example.com"}'
+            raise ValueError(f"claim to a customer without 'customer', the template of the name; write e.g. {example}")
+        return None
+    if claim.to in (ClaimTo.NONE, ClaimTo.ACCOUNT):
+        raise ValueError(f"'customer' does not go with 'to: {claim.to}'; remove it, or write 'to: customer'")
+    customer = CustomerName.parse(claim.customer)
+    if "lot" in customer.fields and not has_lot:
+        raise ValueError("'customer' has {lot}, and the manifest has no lot; add 'lot', or remove {lot}")
+    return customer
 
 
 def customer_trouble(name: str) -> str | None:
