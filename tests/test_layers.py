@@ -13,7 +13,7 @@ LAYERS = {
     1: ["model", "secrets"],
     2: ["strict_yaml", "line.tray", "line.device_list", "line.manifest_rows", "line.manifest_shape"],
     3: ["settings", "pacing", "line.manifest", "line.steps", "line.proof", "softap.protocol", "softap.reply_buffer",
-        "softap.wifi_password", "cloud.payloads", "journal.records"],
+        "softap.wifi_password", "cloud.payloads", "cloud.refusals", "journal.records"],
     4: ["cloud.*", "softap.*", "network.*", "journal.*", "logs", "line.rows", "console.tally", "console.view",
         "console.verdict"],
     5: ["line.ledger", "line.air", "line.hold", "line.uplink"],

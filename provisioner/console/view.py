@@ -131,6 +131,11 @@ class Screen:
         if device is not None and device.state is State.LISTED:
             self._move(device, State.IMPORTED)
 
+    def _device_returned(self, record: Record, _: StationView) -> None:
+        device = self._find(record)
+        if device is not None:
+            self._move(device, State.IMPORTED)
+
     def _device_carried(self, record: Record, _: StationView) -> None:
         device = self._find(record)
         if device is not None:
@@ -303,6 +308,7 @@ _FOLDS: Final[Mapping[str, _Fold]] = {
     **dict.fromkeys(("import.accepted", "import.settled", "import.refused"), Screen._import_ended),
     "device.imported": Screen._device_imported,
     "device.carried": Screen._device_carried,
+    "device.returned": Screen._device_returned,
     **dict.fromkeys(_FINALS, Screen._device_ended),
     "visit.started": Screen._visit_started,
     "device.identified": Screen._device_identified,

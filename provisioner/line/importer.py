@@ -20,6 +20,7 @@ from provisioner.cloud.payloads import ImportReply, ProductInfo
 from provisioner.errors import (
     CloudAnswerLost,
     CloudRefused,
+    CloudReplyUnreadable,
     ImportInvalid,
     ImportNonmember,
     ImportProtected,
@@ -190,7 +191,7 @@ class Importer:
         self._journal.append("import.intended", tray=chunk.tray, attempt=chunk.round, counts=counts)
         try:
             reply = await self._cloud.import_devices(self._product, [row.id for row in rows])
-        except CloudAnswerLost as lost:
+        except (CloudAnswerLost, CloudReplyUnreadable) as lost:  # it may have been carried out: the listing decides
             self._journal.append("import.unanswered", tray=chunk.tray, code=lost.code, detail=lost.detail)
             return True
         except CloudRefused as refused:
