@@ -40,8 +40,9 @@ from provisioner.simulator.world import World
 
 SPEED = 12.0
 TRAYS = 3
+IDLE_STOP_S = 15.0
 _BUDGET_SLACK = 2.0  # loopback and Python are not twelve times as fast as reality
-_NOT_SCALED = {"claim_code_age_s", "site_probe_s"}
+_NOT_SCALED = {"claim_code_age_s"}
 CUSTOMER = "line3+{tray}@example.com"
 
 
@@ -159,6 +160,7 @@ def _settings(wishes: Wishes, port: int) -> str:
     return (
         f"version: 1\n"
         f"cloud:\n  base_url: http://127.0.0.1:{port}\n  client_id: tempmon06-3459\n  account: factory@example.com\n"
+        f"  busy_pause_s: {5 / SPEED:.3f}\n"
         f"wifi:\n  factory-2g: {{ssid: {TEST_ROUTER.ssid}, security: wpa2_aes, channel: {TEST_ROUTER.channel}}}\n"
         f"stations:\n{stations}\n"
         f"budgets:\n{budgets}\n"
@@ -168,8 +170,10 @@ def _settings(wishes: Wishes, port: int) -> str:
 def _scaled(name: str, value: float) -> float:
     if name in _NOT_SCALED:
         return value
+    if name == "idle_stop_s":
+        return IDLE_STOP_S
     # A beacon is old, and a wait between acts short, in the world's time; deadlines get slack for this computer.
-    exact = name in ("setup_network_back_s", "configure_to_connect_s", "scan_pause_s") or "poll" in name
+    exact = name in ("setup_network_back_s", "configure_to_connect_s", "scan_pause_s", "site_probe_s") or "poll" in name
     return max(0.02, value / SPEED) if exact else max(1.0, value / SPEED * _BUDGET_SLACK)
 
 

@@ -186,6 +186,12 @@ class CloudAnswerLost(CloudError):
     code = "cloud_answer_lost"
 
 
+class CloudSlow(CloudError):
+    """The cloud did not say in time who owns a device; nothing was written to it, the station let it go."""
+
+    code = "cloud_slow"
+
+
 class CloudBusy(CloudError):
     """Too many requests from this site's public address (429, 529): not carried out."""
 

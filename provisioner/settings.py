@@ -63,6 +63,7 @@ class CloudSettings(_Part):
     requests_per_5min: Annotated[Whole, Field(ge=1, le=10_000)] = 9_000
     token_calls_per_5min: Annotated[Whole, Field(ge=1, le=100)] = 60
     request_s: Seconds = 30.0
+    busy_pause_s: Seconds = 5.0  # the first pause of all stations after a 429; doubled while it repeats, up to 24 fold
     import_chunk_devices_max: Annotated[Whole, Field(ge=1, le=1000)] = 100  # the API's own ceiling is not documented
     import_chunks_at_once: Annotated[Whole, Field(ge=1, le=16)] = 4
 

@@ -279,7 +279,9 @@ async def open_cloud(
         )
     breaker = None if client_secret is None else Breaker(settings.client_id, client_secret, file=breaker_file)
     governor = Governor(
-        requests_per_5min=settings.requests_per_5min, token_calls_per_5min=settings.token_calls_per_5min
+        first_pause_s=settings.busy_pause_s,
+        requests_per_5min=settings.requests_per_5min,
+        token_calls_per_5min=settings.token_calls_per_5min,
     )
     async with Transport(settings.base_url, ca_file=settings.ca_file, http_transport=http_transport) as transport:
         exchange = Exchange(transport, governor, CloudClock(), dice=dice, request_s=settings.request_s)

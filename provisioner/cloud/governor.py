@@ -21,7 +21,8 @@ from provisioner.pacing import TokenBucket
 WINDOW_S = 300.0
 COOL_DOWN_FIRST_S = 5.0
 COOL_DOWN_LONGEST_S = 120.0
-_CALM_S = 60.0  # so long without a 429, and the next pause is a short one again
+_LONGEST = COOL_DOWN_LONGEST_S / COOL_DOWN_FIRST_S  # pauses grow to so many times the first
+_CALM = 12.0  # so many first pauses without a 429, and the next pause is a short one again
 _BULK_EVERY = 5
 
 
@@ -67,7 +68,10 @@ class _Ticket:
 class Governor:
     """Hands out turns. `turn` returns when one request of that kind may go out."""
 
-    def __init__(self, *, requests_per_5min: int, token_calls_per_5min: int) -> None:
+    def __init__(
+        self, *, requests_per_5min: int, token_calls_per_5min: int, first_pause_s: float = COOL_DOWN_FIRST_S
+    ) -> None:
+        self._first_pause_s = first_pause_s
         self._requests = bucket_of(requests_per_5min, burst_share=1 / 20)
         self._token_calls = bucket_of(token_calls_per_5min, burst_share=1 / 10)
         self._line: deque[_Ticket] = deque()
@@ -122,13 +126,13 @@ class Governor:
     def cool_down(self, retry_after_s: float | None = None) -> None:
         """Pause everybody after a 429 or 529. Those that were under way together count as one."""
         now_s = trio.current_time()
-        asked_s = min(retry_after_s or 0.0, COOL_DOWN_LONGEST_S)
+        asked_s = min(retry_after_s or 0.0, self._first_pause_s * _LONGEST)
         if now_s >= self._cooling_until_s:
-            calm = now_s - self._cooling_until_s > _CALM_S
+            calm = now_s - self._cooling_until_s > self._first_pause_s * _CALM
             self._cool_downs_in_a_row = 1 if calm else self._cool_downs_in_a_row + 1
             self._cool_downs += 1
-            own_s = COOL_DOWN_FIRST_S * 2.0 ** min(self._cool_downs_in_a_row - 1, 16)
-            asked_s = max(asked_s, min(own_s, COOL_DOWN_LONGEST_S))
+            own_s = self._first_pause_s * 2.0 ** min(self._cool_downs_in_a_row - 1, 16)
+            asked_s = max(asked_s, min(own_s, self._first_pause_s * _LONGEST))
         self._cooling_until_s = max(self._cooling_until_s, now_s + asked_s)
 
     async def _keep_door(self) -> None:

@@ -30,10 +30,14 @@ class LineHold:
         self._held = trio.Event()
         self.reason: ProvisionerError | None = None
         self.for_good = False
+        self._announced = False
         self.held_for_good = trio.Event()
 
     def report(self, fault: ProvisionerError) -> None:
-        """A site fault that concerns everybody: hold the line, for good if only a person can mend it."""
+        """A site fault that concerns everybody: stop at once; for good if only a person can mend it.
+
+        A fault that may have been a single lost answer is announced when a first question confirms it.
+        """
         for_good = fault.again is not Again.THIS_RUN or not isinstance(fault, CloudError)
         if self.for_good or (self.reason is not None and not for_good):
             return
@@ -42,9 +46,16 @@ class LineHold:
         if isinstance(fault, CloudError):
             self._cloud_open = trio.Event()
         self._held.set()
-        self._journal.append("line.held", **why_of(fault))
         if for_good:
+            self._announced = False
+            self.announce()
             self.held_for_good.set()
+
+    def announce(self) -> None:
+        """Say it, once: the cloud does not answer the first question after the fault either."""
+        if self.reason is not None and not self._announced:
+            self._announced = True
+            self._journal.append("line.held", **why_of(self.reason))
 
     def device_met(self, fault: ProvisionerError, device: DeviceID) -> None:
         """A site fault that one device met (it could not join the factory Wi-Fi): hold when it repeats in a row."""
@@ -62,14 +73,16 @@ class LineHold:
     def release(self) -> None:
         """The cloud answers again."""
         if self.reason is not None and not self.for_good:
-            self._journal.append("line.released", code=self.reason.code)
-            self.reason = None
+            if self._announced:
+                self._journal.append("line.released", code=self.reason.code)
+            self.reason, self._announced = None, False
             self._held = trio.Event()
             self._cloud_open.set()
             self._open.set()
 
     def give_up(self) -> None:
         """The passing fault has lasted too long: from now on it needs a person."""
+        self.announce()
         self.for_good = True
         self.held_for_good.set()
 

@@ -358,7 +358,9 @@ class _Run:
             while self.hold.reason is not None and not self.hold.for_good:
                 if await self.parts.cloud.reachable():
                     self.hold.release()
-                elif trio.current_time() - held_s > self.parts.settings.budgets.site_hold_max_s:
+                    continue
+                self.hold.announce()
+                if trio.current_time() - held_s > self.parts.settings.budgets.site_hold_max_s:
                     self.hold.give_up()
                 else:
                     await trio.sleep(self.parts.settings.budgets.site_probe_s)

@@ -23,8 +23,8 @@ from provisioner.errors import (
     Again,
     Blame,
     ClaimCodeUnavailable,
-    CloudAnswerLost,
     CloudError,
+    CloudSlow,
     CommandRefused,
     DeviceChanged,
     ImportQuarantined,
@@ -295,7 +295,9 @@ class Station:
             if seen.quarantined or seen.denied:
                 raise ImportQuarantined(f"{device.id} is quarantined or denied")
             return seen
-        raise CloudAnswerLost(f"the cloud did not say in time who owns {device.id}; nothing was written to it")
+        slow = CloudSlow(f"the cloud did not say in time who owns {device.id}; nothing was written to it")
+        self.shared.hold.report(slow)  # the next visit would fare no better: first see that the cloud answers
+        raise slow
 
     def _refuse_takeover(self, device: ListedDevice, seen: CloudDevice) -> None:
         owner = takeover(device, seen, self.shared.account)
@@ -388,8 +390,9 @@ class Station:
     def learn_from(self, visit: Visit) -> None:
         """Decide what comes of a visit: the device's next chance or end, the station's health, the line's."""
         failure = visit.failure
+        if visit.joined and not isinstance(failure, SwitchError):
+            self.faults_in_row.clear()  # the adapter works
         if failure is None or visit.handed_over is not None:
-            self.faults_in_row.clear()
             if isinstance(failure, LeaveFailed):
                 self.drain(failure)
             return

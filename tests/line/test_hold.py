@@ -40,6 +40,15 @@ async def test_a_cloud_that_is_away_holds_everything_until_it_answers(hold, even
 
     assert await is_open(hold.wait_open)
     assert await is_open(hold.wait_cloud_open)
+    assert events == []  # one lost answer: nobody needs to hear of it
+
+
+async def test_a_hold_that_a_first_question_confirms_is_said_once_and_so_is_its_end(hold, events, autojump_clock):
+    hold.report(CloudUnreachable("no route"))
+    hold.announce()
+    hold.announce()
+    hold.release()
+
     assert events == ["line.held", "line.released"]
 
 
@@ -84,6 +93,7 @@ async def test_a_proven_board_breaks_the_row(hold, autojump_clock):
 async def test_the_first_reason_is_kept_and_said_once(hold, events, autojump_clock):
     hold.report(CloudUnreachable("first"))
     hold.report(CloudUnreachable("second"))
+    hold.announce()
 
     assert events == ["line.held"]
     assert hold.reason is not None
@@ -92,6 +102,7 @@ async def test_the_first_reason_is_kept_and_said_once(hold, events, autojump_clo
 
 async def test_a_fault_that_needs_a_person_overrides_one_that_passes(hold, events, autojump_clock):
     hold.report(CloudUnreachable("first"))
+    hold.announce()
     hold.report(CredentialsRefused("second"))
 
     assert hold.for_good
