@@ -20,6 +20,7 @@ from provisioner.errors import ClaimCodeUnavailable, CloudError
 from provisioner.line.hold import LineHold
 from provisioner.line.ledger import Ledger
 from provisioner.line.uplink import Uplink
+from provisioner.pacing import polls
 from provisioner.secrets import ClaimCode
 
 Owner = str | None  # a customer's name, or the account's (None where none is configured)
@@ -53,6 +54,7 @@ class ClaimCodes:
         ready_max: int,
         age_max_s: float,
         clock: Callable[[], float],
+        give_up_s: float,
     ) -> None:
         self._make = make
         self._ledger = ledger
@@ -62,6 +64,9 @@ class ClaimCodes:
         self._ready_max = ready_max
         self._age_max_s = age_max_s
         self._clock = clock
+        self._give_up_s = give_up_s
+        self._failing_since_s: float | None = None
+        self._pauses = polls(*_PAUSES_S)
         self._ready: dict[Owner, deque[_Ready]] = {}
         self._asked: deque[Owner] = deque(maxlen=64)
         self._wake = trio.Event()
@@ -114,12 +119,22 @@ class ClaimCodes:
             async with self._uplink.present():
                 code = await self._make(owner)
         except CloudError as fault:
-            self._hold.report(fault)
+            await self._after_fault(fault)
             return
+        self._failing_since_s, self._pauses = None, polls(*_PAUSES_S)
         self._ready.setdefault(owner, deque()).append(_Ready(code, made_s))
         if owner in self._asked:
             self._asked.remove(owner)
         self._announce()
+
+    async def _after_fault(self, fault: CloudError) -> None:
+        """Hold the line. A cloud that answers everything but this is asked more and more seldom, then not at all."""
+        now_s = trio.current_time()
+        self._failing_since_s = now_s if self._failing_since_s is None else self._failing_since_s
+        self._hold.report(fault)
+        if now_s - self._failing_since_s > self._give_up_s:
+            self._hold.give_up()
+        await trio.sleep(next(self._pauses))
 
     def _next_wanted(self) -> Owner | object:
         """Whose code to make next: asked for first, then one for every owner, then up to `each_max`."""
@@ -151,3 +166,4 @@ class ClaimCodes:
 
 
 _NOBODY = object()
+_PAUSES_S = (0.2, 30.0, 2.0)  # first, longest, factor

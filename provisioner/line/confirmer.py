@@ -47,6 +47,7 @@ from provisioner.settings import Budgets
 # The cloud's owner field lags the online event by 0-10 s (facts: particle-cloud 15.12): an owner that is still
 # missing, or still the old one, is judged only when the budget is gone.
 _MAY_CHANGE = (Verdict.NOT_YET, Verdict.NOT_CLAIMED, Verdict.WRONG_OWNER, Verdict.NOT_IN_PRODUCT)
+FAULTS_MAX = 3
 
 
 @dataclass(slots=True)
@@ -61,6 +62,7 @@ class Awaiting:
     last_seen: CloudDevice | None = None
     back: CameBack | None = None
     claimed: bool = False
+    faults: int = 0
     left_by_earlier_run: bool = False
     has_place: bool = False
 
@@ -184,13 +186,21 @@ class Confirmer:
             seen, verdict, last_chance = None, Verdict.NOT_IN_PRODUCT, trio.current_time() >= awaiting.deadline_s
         except CloudError as fault:
             self._hold.report(fault)
-            self._push(awaiting, trio.current_time() + 0.1)
+            self._after_fault(awaiting)
             return
         awaiting.last, awaiting.last_seen = verdict, seen
         if verdict is Verdict.PROVEN or verdict is Verdict.QUARANTINED or last_chance:
             self._settle(awaiting)
         else:
             self._push(awaiting, min(trio.current_time() + next(awaiting.waits), awaiting.deadline_s))
+
+    def _after_fault(self, awaiting: Awaiting) -> None:
+        """No answer about this device: later again; if the time is over and others get answers, it is unknown."""
+        awaiting.faults += 1
+        if trio.current_time() >= awaiting.deadline_s and awaiting.faults >= FAULTS_MAX:
+            self._settle(awaiting)
+        else:
+            self._push(awaiting, trio.current_time() + next(awaiting.waits))
 
     async def _claim_now(self, awaiting: Awaiting) -> None:
         """Policy `online`: the device is there, so claim it by its ID; the next read has to show the owner."""

@@ -124,6 +124,7 @@ class _Run:
             ready_max=limits.claim_codes_ready_max,
             age_max_s=budgets.claim_code_age_s,
             clock=parts.age_clock,
+            give_up_s=budgets.site_hold_max_s,
         )
         self.confirmer = Confirmer(
             read=self.read_device,
@@ -393,6 +394,10 @@ class _Run:
             earlier = self.parts.history.of(device.id)
             if earlier is not None and earlier.connecting and self.parts.ledger[device.id].visits == 0:
                 self._close(device, NotProven(f"{device.id} was told to connect in an earlier run"), unknown=True)
+            elif self.parts.ledger[device.id].visits:
+                self._close(
+                    device, RunEnded(f"{device.id} was visited, but not finished: {self.stop.why}"), unknown=False
+                )
             else:
                 self._close(device, NotSeen(f"{device.id} was not worked: {self.stop.why}"), unknown=False)
 

@@ -418,12 +418,10 @@ class Station:
 
     def _judge_device(self, visit: Visit, failure: ProvisionerError) -> None:
         device = visit.device
-        if device is None:
-            return
+        if device is None or isinstance(failure, CloudError | ClaimCodeUnavailable):
+            return  # the site's fault, and reported: the device is untouched and comes round again
         shared = self.shared
-        if isinstance(failure, CloudError):
-            return  # the lookups have reported it; the device is untouched and comes round again
-        if failure.blame is Blame.SITE and not isinstance(failure, ClaimCodeUnavailable):
+        if failure.blame is Blame.SITE:
             shared.hold.device_met(failure, device.id)
         exhausted = shared.ledger[device.id].visits >= shared.limits.device_attempts_max
         if failure.again is not Again.THIS_RUN or exhausted:
