@@ -134,8 +134,26 @@ def test_any_bytes_as_a_list_are_rows_or_refused_and_nothing_else(data):
 
 
 words = st.sampled_from(
-    ["version", "product", "lot", "wifi", "claim", "to", "customer", "allow_takeover", "trays"]
-    + ["id", "expect", "devices", "file", "slot", "serial", "none", "1", "x"]
+    [
+        "version",
+        "product",
+        "lot",
+        "wifi",
+        "claim",
+        "to",
+        "customer",
+        "allow_takeover",
+        "trays",
+        "id",
+        "expect",
+        "devices",
+        "file",
+        "slot",
+        "serial",
+        "none",
+        "1",
+        "x",
+    ]
 )
 values = st.recursive(
     words | st.integers() | st.none() | st.text(max_size=8) | device_ids,
