@@ -27,25 +27,12 @@ def refused(data):
     return mistake
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "001234567012345670123456",
-        "300021001747353236343033",
-        "1e5",
-        "0x1f",
-        "1_000",
-        "no",
-        "1:20",
-        "2026-11-20",
-        "~",
-        "null",
-        "2.10",
-        "+1",
-        ".inf",
-        "true",
-    ],
+OTHERWISE_READ = (  # as octal, int, float, hex, bool, sexagesimal, date or null
+    "001234567012345670123456 300021001747353236343033 1e5 0x1f 1_000 no 1:20 2026-11-20 ~ null 2.10 +1 .inf true"
 )
+
+
+@pytest.mark.parametrize("text", OTHERWISE_READ.split())
 def test_a_scalar_is_the_text_that_was_written(text):
     root = parse(f"a: {text}\nb: [{text}]\nc: '{text}'\n".encode(), "f")
 

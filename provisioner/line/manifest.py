@@ -312,8 +312,8 @@ class _Loader:
             self._tell(path, f"'{printable(file)}' is not a file name", "give the name of the list", label)
             return None
         if Path(file).is_absolute() or not found.is_relative_to(folder):
-            what = f"'{printable(file)}' is outside the manifest's folder"
-            self._tell(path, what, "put the list beside the manifest and write its name", label)
+            what = f"'{printable(file)}' does not stay inside the manifest's folder"
+            self._tell(path, what, "put the list there and give its name as seen from there", label)
             return None
         other = self.lists.setdefault(found, label)
         if other != label:

@@ -20,6 +20,13 @@ def test_a_row_knows_its_line_and_column():
     assert refused == []
 
 
+def test_a_bom_is_no_part_of_a_row_nor_of_its_column():
+    """Two lists pasted together have one in the middle."""
+    found, _ = read(f"\ufeff{A};1\n\ufeff{B};2\n\ufeff\n")
+
+    assert found == [Row(1, 1, A, None, None), Row(2, 2, B, None, None)]
+
+
 def test_a_csv_row_gives_slot_and_serial_and_none_for_empty_cells():
     found, refused = read(f"Slot,Device ID,Serial No.,Note\n4,{A},S1,x\n,{B},,\n")
 
