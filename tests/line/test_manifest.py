@@ -153,6 +153,14 @@ def test_a_slot_is_the_position_unless_it_is_written(tmp_path):
     assert [device.slot for device in manifest] == [1, 9999, 3]
 
 
+def test_two_trays_of_one_name_are_told_apart_even_on_one_line(tmp_path):
+    path = write(tmp_path, f'{HEAD}trays: [{{id: A, devices: ["{ID}31"]}}, {{id: A, devices: ["{ID}32"]}}]\n')
+
+    (found,) = mistakes(path)
+
+    assert "tray 'A' is there twice, first at line 3" in found
+
+
 def test_a_bad_row_keeps_its_slot(tmp_path):
     first, second = mistakes(tray(tmp_path, f"{ID}31", "{slot: 7}", f"{{id: {ID}33, serial: Ä}}", "[]", f"{ID}34"))[:2]
 
