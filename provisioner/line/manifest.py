@@ -204,7 +204,7 @@ class _Loader:
         if not nodes:
             self._tell(("trays",), "'trays' is empty", "list at least one tray")
         trays = []
-        first: dict[str, int] = {}
+        first: dict[str, Block] = {}
         for index, node in enumerate(nodes):
             if not isinstance(node, Block):
                 self._tell(("trays", index), "a tray is a block of keys (id, and devices or file)", "write it so")
@@ -215,9 +215,9 @@ class _Loader:
                 label = f"tray {printable(written, 40)}"
             tray = self._tray(node, ("trays", index), label, header=header, policy=policy, wifi=wifi)
             trays.append(tray)
-            line = first.setdefault(label, node.line)
-            if line != node.line:
-                what = f"tray '{tray.id}' is there twice, first at line {line}"
+            other = first.setdefault(label, node)
+            if other is not node:
+                what = f"tray '{tray.id}' is there twice, first at line {other.line}"
                 self._tell(("trays", index, "id"), what, "give each tray its own id", label)
         return trays
 
@@ -312,8 +312,8 @@ class _Loader:
             self._tell(path, f"'{printable(file)}' is not a file name", "give the name of the list", label)
             return None
         if Path(file).is_absolute() or not found.is_relative_to(folder):
-            what = f"'{printable(file)}' is outside the manifest's folder"
-            self._tell(path, what, "put the list beside the manifest and write its name", label)
+            what = f"'{printable(file)}' does not stay inside the manifest's folder"
+            self._tell(path, what, "put the list there and give its name as seen from there", label)
             return None
         other = self.lists.setdefault(found, label)
         if other != label:

@@ -153,6 +153,14 @@ def test_a_slot_is_the_position_unless_it_is_written(tmp_path):
     assert [device.slot for device in manifest] == [1, 9999, 3]
 
 
+def test_two_trays_of_one_name_are_told_apart_even_on_one_line(tmp_path):
+    path = write(tmp_path, f'{HEAD}trays: [{{id: A, devices: ["{ID}31"]}}, {{id: A, devices: ["{ID}32"]}}]\n')
+
+    (found,) = mistakes(path)
+
+    assert "tray 'A' is there twice, first at line 3" in found
+
+
 def test_a_bad_row_keeps_its_slot(tmp_path):
     first, second = mistakes(tray(tmp_path, f"{ID}31", "{slot: 7}", f"{{id: {ID}33, serial: Ä}}", "[]", f"{ID}34"))[:2]
 
@@ -231,6 +239,14 @@ def test_a_product_is_needed_unless_every_tray_claims_to_the_account(tmp_path):
     assert "'product' is missing" in mistakes(path)[0]
 
 
+def test_a_missing_product_is_not_held_against_a_claim_that_is_wrong_already(tmp_path):
+    path = write(tmp_path, f'version: 1\ntrays:\n  - {{id: A, devices: ["{ID}31"], claim: {{to: acount}}}}\n')
+
+    (found,) = mistakes(path)
+
+    assert "'to' must be" in found
+
+
 def test_without_settings_profiles_and_product_are_taken_as_written(tmp_path):
     path = tray(tmp_path, f"{ID}31", extra="wifi: never-heard-of\n")
 
@@ -298,7 +314,16 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path):
 
     (found,) = mistakes(write(folder, f"{HEAD}trays:\n  - {{id: A, file: list.txt}}\n"))
 
-    assert "outside the manifest's folder" in found
+    assert "does not stay inside the manifest's folder" in found
+
+
+def test_an_absolute_name_is_refused_even_inside_the_folder(tmp_path):
+    """The manifest would not be the same on the next computer."""
+    write(tmp_path, f"{ID}31\n", "a.txt")
+
+    (found,) = mistakes(write(tmp_path, f"{HEAD}trays:\n  - {{id: A, file: {tmp_path}/a.txt}}\n"))
+
+    assert "give its name as seen from there" in found
 
 
 def test_a_list_in_a_subfolder_is_read(tmp_path):
@@ -384,6 +409,15 @@ def test_a_token_in_a_row_is_refused_and_not_repeated(tmp_path, key):
 
     assert f"'{key}' holds a secret" in found[0]
     assert len(found) == 1
+
+
+def test_a_token_as_lot_does_not_come_out_in_a_customers_name(tmp_path):
+    token = "deadbeef" * 5
+
+    found = mistakes(tray(tmp_path, f"{ID}31", extra=f"lot: {token}\nclaim: {{to: customer, customer: '{{lot}} x'}}\n"))
+
+    assert "'lot' holds a secret" in found[0]
+    assert not any(token in message for message in found)
 
 
 @pytest.mark.parametrize(
