@@ -51,6 +51,7 @@ async def test_setup_network_goes_within_moments_of_the_answer(autojump_clock, b
     hands = await bench()
     await hands.configure()
     await hands.connect()
+    await trio.sleep(2)
     told, silent = world.history.of(hands.photon.device_id, Event.CONNECT, Event.SILENT)
 
     assert 0.05 <= silent.at_s - told.at_s <= 1.5

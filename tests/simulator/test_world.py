@@ -1,13 +1,16 @@
-import errno
-
 import pytest
 import trio
 
+from provisioner.model import SecurityType
+from provisioner.network.switcher import JoinPolicy, Uplink
 from provisioner.simulator.clock import SimClock
+from provisioner.simulator.factory_wifi import FactoryNetwork
 from provisioner.simulator.faults import profile
 from provisioner.simulator.operators import Habits
 from provisioner.simulator.photon_history import Event
 from provisioner.simulator.world import World
+
+GUEST = FactoryNetwork("Guest", "", SecurityType.OPEN)
 
 
 async def test_trays_are_spread_evenly_and_known_to_the_cloud(world, cloud):
@@ -33,10 +36,9 @@ async def a_shift(seed, cloud):
             world.present(photon)
         await trio.sleep(20)
         for photon in world.radio.listening():
-            with trio.move_on_after(30):
-                async with trio.open_nursery() as nursery:
-                    for command in ("set", "connect-ap"):
-                        nursery.start_soon(_send, world, photon, command)
+            for command in ("set", "connect-ap"):
+                with trio.move_on_after(30):
+                    await _send(world, photon, command)
         await trio.sleep(600)
     return list(world.history)
 
@@ -91,6 +93,7 @@ async def test_removed_photon_can_be_presented_again_in_listening_mode(autojump_
 
 async def test_operators_keep_the_bench_full_but_not_fuller(autojump_clock, bench, world):
     boards = world.make_trays(1, 10)[0]
+    world.factory_networks.append(GUEST)
     most = 0
     world.start_operators(boards, Habits(boards_max=4))
     for _ in range(10):
@@ -106,7 +109,7 @@ async def test_operators_keep_the_bench_full_but_not_fuller(autojump_clock, benc
 
 async def _configure_and_connect(photon, world):
     stream = await world._dial(photon, 80, "wlan0")
-    body = b'{"ssid":"Printer 4th floor","sec":0}'
+    body = b'{"ssid":"Guest","sec":0}'
     await stream.send_all(b"POST /configure-ap HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
     await stream.receive_some(4096)
     await stream.send_all(b"GET /connect-ap HTTP/1.1\r\n\r\n")
@@ -130,20 +133,13 @@ async def test_online_delay_replaces_the_drawn_one(autojump_clock, make_world, t
         world.present(photon)
         await tools.until_serving(photon)
         stream = await world._dial(photon, 80, "wlan0")
-        world.factory_networks.append(_open("Printer 4th floor"))
+        world.factory_networks.append(GUEST)
         await _configure_and_connect(photon, world)
         await trio.sleep(30)
         await stream.aclose()
     silent, online = world.history.of(photon.device_id, Event.SILENT, Event.ONLINE)
 
     assert online.at_s - silent.at_s == pytest.approx(5.0)
-
-
-def _open(ssid):
-    from provisioner.model import SecurityType
-    from provisioner.simulator.factory_wifi import FactoryNetwork
-
-    return FactoryNetwork(ssid, "", SecurityType.OPEN)
 
 
 async def test_speed_shortens_everything(autojump_clock, make_world, tools):
@@ -173,43 +169,66 @@ async def test_the_end_of_the_world_is_no_experience(autojump_clock, world, tool
 
 
 async def test_ports_refuse_while_the_photon_does_not_listen_and_come_back(make_world, tools):
-    world = make_world(speed=200.0, factory_networks=())
+    world = make_world(speed=200.0, factory_networks=[GUEST])
     photon = world.add_photon()
-    async with world.running(loopback=True):
-        world.present(photon)
-        address = photon.http_address
-        assert (address[0], photon.tcp_address[0]) == ("127.0.0.1", "127.0.0.1")
-        await _refused(address)
-        await tools.until_serving(photon)
-        stream = await _connected(address)
-        await stream.send_all(b"GET /connect-ap HTTP/1.1\r\n\r\n")
-        while await stream.receive_some(4096):
-            pass
-        await _refused(address)
-        await _refused(photon.tcp_address)
+    with trio.fail_after(20):
+        async with world.running(loopback=True):
+            world.present(photon)
+            addresses = http, tcp = photon.http_address, photon.tcp_address
+            assert (http[0], tcp[0]) == ("127.0.0.1", "127.0.0.1")
+            await _until_refused(http)
+            await tools.until_serving(photon)
+            await _ask(http, b"GET /version HTTP/1.1\r\nConnection: close\r\n\r\n", b'{"v":2}')
+            await _ask(tcp, b'configure-ap\n24\n\n{"ssid":"Guest","sec":0}', b'{"r":0}')
+            await _ask(tcp, b"connect-ap\n0\n\n", b'{"r":0}')
+            await _until_refused(http)
+            await _until_refused(tcp)
 
-        await tools.until_serving(photon)  # it has no credentials, so it listens again
-        assert photon.http_address == address
-        stream = await _connected(address)
-        await stream.send_all(b"GET /version HTTP/1.1\r\nConnection: close\r\n\r\n")
-        assert b'{"v":2}' in b"".join([chunk async for chunk in stream])
-    with pytest.raises(OSError):
-        await trio.open_tcp_stream(*address)
+            photon.hold_setup()
+            await tools.until_serving(photon)
+            assert addresses == (photon.http_address, photon.tcp_address)
+            await _ask(http, b"GET /version HTTP/1.1\r\nConnection: close\r\n\r\n", b'{"v":2}')
+        await _until_refused(http)
 
 
-async def _connected(address):
+async def test_switcher_dials_over_loopback_too(make_world, tools):
+    world = make_world(speed=200.0)
+    photons = [world.add_photon(ssid="Photon-KLJZ") for _ in range(2)]
+    with trio.fail_after(20):
+        async with world.running(loopback=True):
+            for photon in photons:
+                world.present(photon)
+                await tools.until_serving(photon)
+            async with world.switchers.session(adapter="wlan0", uplink=Uplink.SEPARATE) as switcher:
+                for network in await switcher.scan(prefix="Photon-", timeout=15):
+                    async with switcher.joined(network, JoinPolicy()) as link:
+                        stream = await link.dial("192.168.0.1", 80)
+                        await stream.send_all(b"GET /device-id HTTP/1.1\r\nConnection: close\r\n\r\n")
+                        answer = tools.dechunked(await tools.read_quietly(stream))
+                    with pytest.raises(trio.BrokenResourceError):
+                        await stream.send_all(b"x")
+                    [joined] = [photon for photon in photons if photon.bssid == network.bssid]
+                    assert joined.device_id.upper().encode() in answer
+
+
+async def _ask(address, request, expected):
     while True:  # the session is there a moment before its listener
         try:
-            return await trio.open_tcp_stream(*address)
+            stream = await trio.open_tcp_stream(*address)
+            break
         except OSError:
             await trio.sleep(0.01)
+    async with stream:
+        await stream.send_all(request)
+        answer = b"".join([chunk async for chunk in stream])
+    assert expected in answer or b"\r\n".join(b"1\r\n%c" % byte for byte in expected) in answer
 
 
-async def _refused(address):
-    try:
-        await trio.open_tcp_stream(*address)
-    except OSError as error:
-        causes = error.__cause__.exceptions if isinstance(error.__cause__, ExceptionGroup) else [error]
-        assert {cause.errno for cause in causes} <= {errno.ECONNREFUSED, None}
-    else:
-        pytest.fail("connected")
+async def _until_refused(address):
+    while True:
+        try:
+            await (await trio.open_tcp_stream(*address)).aclose()
+        except OSError as error:
+            assert "refused" in repr(error.__cause__ or error)
+            return
+        await trio.sleep(0.01)
