@@ -115,7 +115,7 @@ def dechunked(answer):
 
 
 async def until_serving(photon):
-    while photon.session is None or not photon.session.serving:
+    while photon.session is None or not photon.session.serving:  # noqa: ASYNC110 - sessions come and go
         await trio.sleep(0.01)
 
 

@@ -115,7 +115,7 @@ def test_set_that_is_not_understood_has_no_answer(any_photon, body):
     request = any_photon.read("set", body)
     answer = any_photon.carry_out(request, heard=())
 
-    assert ((), Event.REFUSED) == (answer.writes, answer.event)
+    assert (answer.writes, answer.event) == ((), Event.REFUSED)
     assert any_photon.flash.claim_code is None
 
 
@@ -227,10 +227,10 @@ def test_escaped_umlaut_is_another_network(photon):
 def test_five_networks_newest_first_and_known_ones_in_place(photon):
     for number in range(6):
         configure(photon, f"net{number}", None, sec=0)
-    assert [b"net5", b"net4", b"net3", b"net2", b"net1"] == [one.ssid for one in photon.flash.networks]
+    assert [one.ssid for one in photon.flash.networks] == [b"net5", b"net4", b"net3", b"net2", b"net1"]
 
     configure(photon, "net3", b"12345", sec=1)
-    assert [b"net5", b"net4", b"net3", b"net2", b"net1"] == [one.ssid for one in photon.flash.networks]
+    assert [one.ssid for one in photon.flash.networks] == [b"net5", b"net4", b"net3", b"net2", b"net1"]
     assert photon.flash.networks[2].family is Family.WEP
 
 
@@ -240,7 +240,7 @@ def test_only_one_enterprise_network_is_kept(photon):
     assert configure(photon, "one", **peap) == b'{"r":0}'
     assert configure(photon, "two", **peap) == b'{"r":0}'
 
-    assert [b"two"] == [one.ssid for one in photon.flash.networks]
+    assert [one.ssid for one in photon.flash.networks] == [b"two"]
 
 
 @pytest.mark.parametrize("more", [{}, {"eap": 25}, {"eap": 13, "crt": "x"}, {"eap": 4, "ii": "user"}])

@@ -15,7 +15,8 @@ HEAD = (
     b"\r\n"
 )
 EMPTY = b"HTTP/1.1 200 OK\r\n" + HEAD + b"0\r\n\r\n"
-R_0 = b'HTTP/1.1 200 OK\r\n' + HEAD + b'1\r\n{\r\n1\r\n"\r\n1\r\nr\r\n1\r\n"\r\n1\r\n:\r\n1\r\n0\r\n1\r\n}\r\n0\r\n\r\n'  # fmt: skip
+CHUNKS = b'1\r\n{\r\n1\r\n"\r\n1\r\nr\r\n1\r\n"\r\n1\r\n:\r\n1\r\n0\r\n1\r\n}\r\n0\r\n\r\n'
+R_0 = b"HTTP/1.1 200 OK\r\n" + HEAD + CHUNKS
 GET = b"GET /version HTTP/1.1\r\nHost: 192.168.0.1\r\n\r\n"
 VERSION = b"HTTP/1.1 200 OK\r\n" + HEAD + b'7\r\n{"v":2}\r\n0\r\n\r\n'
 
@@ -28,14 +29,14 @@ def post(path, body, *headers):
 async def test_golden_answer_to_the_byte(autojump_clock, bench):
     photon = await bench()
 
-    assert VERSION == await photon.http(GET)
+    assert await photon.http(GET) == VERSION
 
 
 async def test_each_char_of_the_json_printer_is_a_chunk(autojump_clock, bench, tools):
     photon = await bench()
     answer = await photon.http(post("/set", f'{{"k":"cc","v":"{tools.code}"}}'.encode()))
 
-    assert R_0 == answer
+    assert answer == R_0
     key = await photon.http(b"GET /public-key HTTP/1.1\r\n\r\n")
     assert 3500 < len(key) < 3900
     assert len(tools.dechunked(key)) == 602
@@ -44,7 +45,7 @@ async def test_each_char_of_the_json_printer_is_a_chunk(autojump_clock, bench, t
 async def test_answers_several_requests_on_one_connection(autojump_clock, bench):
     photon = await bench()
 
-    assert VERSION * 3 == await photon.http(GET, GET, GET)
+    assert await photon.http(GET, GET, GET) == VERSION * 3
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ async def test_closes_only_for_the_exact_17_bytes(autojump_clock, bench, header,
     photon = await bench()
     stream = photon.dial()
     await stream.send_all(f"GET /version HTTP/1.1\r\n{header}\r\n\r\n".encode())
-    assert VERSION == await stream.receive_some(65536)
+    assert await stream.receive_some(65536) == VERSION
 
     with trio.move_on_after(60) as waiting:
         assert await stream.receive_some(10) == b""
@@ -88,7 +89,7 @@ async def test_known_content_type_is_not_found(autojump_clock, bench, content_ty
 async def test_unknown_or_unseen_content_type_is_taken(autojump_clock, bench, header):
     photon = await bench()
 
-    assert R_0 == await photon.http(post("/set", b'{"k":"cc","v":"abc"}', header))
+    assert await photon.http(post("/set", b'{"k":"cc","v":"abc"}', header)) == R_0
 
 
 def test_hello_is_plain_text():
@@ -103,18 +104,19 @@ async def test_length_in_any_other_spelling_is_an_empty_body(autojump_clock, ben
     body = b'{"k":"cc","v":"abc"}'
     request = f"POST /set HTTP/1.1\r\n{header.format(len(body))}\r\n\r\n".encode() + body
 
-    assert EMPTY == await photon.http(request)
+    assert await photon.http(request) == EMPTY
 
 
 @pytest.mark.parametrize(
     "request_bytes",
     [b"OPTIONS /set HTTP/1.1\r\n\r\n", b"HEAD /version HTTP/1.1\r\n\r\n", b"DELETE /set HTTP/1.1\r\n\r\n",
-     b"GET /version HTTP/1.0\r\n\r\n", b"GET / H\r\n\r\n", b"get /version HTTP/1.1\r\n\r\n", b"\x16\x03\x01" + bytes(50)],
+     b"GET /version HTTP/1.0\r\n\r\n", b"GET / H\r\n\r\n", b"get /version HTTP/1.1\r\n\r\n",
+     b"\x16\x03\x01" + bytes(50)],
 )  # fmt: skip
 async def test_what_the_firmware_ignores_gets_no_answer_and_keeps_its_socket(autojump_clock, bench, request_bytes):
     photon = await bench()
 
-    assert VERSION == await photon.http(request_bytes, GET)
+    assert await photon.http(request_bytes, GET) == VERSION
 
 
 async def test_headers_in_two_segments_get_no_answer(autojump_clock, bench):
@@ -127,7 +129,7 @@ async def test_body_may_follow_in_later_segments(autojump_clock, bench):
     photon = await bench()
     whole = post("/set", b'{"k":"cc","v":"abcdef"}')
 
-    assert R_0 == await photon.http(whole[:-20], whole[-20:-7], whole[-7:])
+    assert await photon.http(whole[:-20], whole[-20:-7], whole[-7:]) == R_0
     assert photon.photon.flash.claim_code == b"abcdef"
 
 
@@ -135,14 +137,14 @@ async def test_chunked_request_body_is_not_decoded(autojump_clock, bench):
     photon = await bench()
     head = b"POST /set HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-    assert EMPTY == await photon.http(head + b'14\r\n{"k":"cc","v":"abc"}\r\n0\r\n\r\n')
+    assert await photon.http(head + b'14\r\n{"k":"cc","v":"abc"}\r\n0\r\n\r\n') == EMPTY
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 async def test_method_does_not_matter(autojump_clock, bench, method):
     photon = await bench()
 
-    assert VERSION == await photon.http(f"{method} /version HTTP/1.1\r\n\r\n".encode())
+    assert await photon.http(f"{method} /version HTTP/1.1\r\n\r\n".encode()) == VERSION
 
 
 async def test_other_pages(autojump_clock, bench):
@@ -161,7 +163,7 @@ async def test_other_pages(autojump_clock, bench):
 
 
 def test_url_is_decoded_and_loses_its_query():
-    assert b"/device-id" == parse_request(b"GET /device%2Did?x=%20 HTTP/1.1\r\n\r\n").url
+    assert parse_request(b"GET /device%2Did?x=%20 HTTP/1.1\r\n\r\n").url == b"/device-id"
 
 
 async def test_eleventh_socket_gets_503_without_blank_line(autojump_clock, bench):
@@ -172,7 +174,7 @@ async def test_eleventh_socket_gets_503_without_blank_line(autojump_clock, bench
 
     await idle[0].aclose()
     await trio.testing.wait_all_tasks_blocked()
-    assert VERSION == await photon.http(GET)
+    assert await photon.http(GET) == VERSION
 
 
 async def test_busy_socket_fault_is_the_same_503(autojump_clock, bench):
@@ -188,7 +190,7 @@ async def test_old_firmware_serves_one_connection_and_lets_the_next_wait(autojum
     assert await photon.http(GET) == b""
 
     await first.aclose()
-    assert VERSION == await photon.http(GET)
+    assert await photon.http(GET) == VERSION
 
 
 async def test_one_command_at_a_time_over_both_ports(autojump_clock, bench, tools):

@@ -62,7 +62,7 @@ async def test_unknown_and_antenna_commands_close_without_a_byte(autojump_clock,
 async def test_header_lines_before_the_blank_line_are_skipped(autojump_clock, bench):
     photon = await bench()
 
-    assert VERSION == await photon.tcp(b"version\n0\nX: y\n\n")
+    assert await photon.tcp(b"version\n0\nX: y\n\n") == VERSION
 
 
 async def test_carriage_returns_corrupt_the_request(autojump_clock, bench):
@@ -87,7 +87,7 @@ async def test_short_request_blocks_the_port_until_a_power_cycle(autojump_clock,
     photon.photon.power_cycle()
     await trio.testing.wait_all_tasks_blocked()
     await tools.until_serving(photon.photon)
-    assert VERSION == await photon.tcp(b"version\n0\n\n")
+    assert await photon.tcp(b"version\n0\n\n") == VERSION
 
 
 async def test_connection_without_a_byte_does_not_take_the_thread(autojump_clock, bench):
@@ -95,7 +95,7 @@ async def test_connection_without_a_byte_does_not_take_the_thread(autojump_clock
     idle = photon.dial(5609)
     await trio.testing.wait_all_tasks_blocked()
 
-    assert VERSION == await photon.tcp(b"version\n0\n\n")
+    assert await photon.tcp(b"version\n0\n\n") == VERSION
     await idle.aclose()
 
 
@@ -115,7 +115,7 @@ async def test_sixth_connection_waits(autojump_clock, bench):
 
     await idle[2].aclose()
     await trio.testing.wait_all_tasks_blocked()
-    assert VERSION == await photon.tcp(b"version\n0\n\n")
+    assert await photon.tcp(b"version\n0\n\n") == VERSION
 
 
 async def test_first_connection_of_a_session_is_answered_but_not_closed(autojump_clock, bench):
@@ -123,7 +123,7 @@ async def test_first_connection_of_a_session_is_answered_but_not_closed(autojump
     for number, closes in ((1, False), (2, True)):
         stream = photon.dial(5609)
         await stream.send_all(b"version\n0\n\n")
-        assert VERSION == await stream.receive_some(100), number
+        assert await stream.receive_some(100) == VERSION, number
         assert closes is await closed(stream)
 
 
@@ -133,4 +133,4 @@ async def test_set_over_tcp_is_in_the_history(autojump_clock, bench, world):
     await photon.tcp(b'set\n20\n\n{"k":"cc","v":"abc"}')
 
     assert world.history.written_to(photon.photon.device_id)
-    assert [Event.CLAIM_CODE_SET] == [e.event for e in world.history.of(photon.photon.device_id, Event.CLAIM_CODE_SET)]
+    assert [e.event for e in world.history.of(photon.photon.device_id, Event.CLAIM_CODE_SET)] == [Event.CLAIM_CODE_SET]

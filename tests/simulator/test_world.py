@@ -75,7 +75,7 @@ async def test_presenting_twice_is_presenting_once(autojump_clock, world, tools)
         world.present(photon)
         await tools.until_serving(photon)
 
-    assert [Event.POWERED, Event.LISTENING] == [entry.event for entry in world.history]
+    assert [entry.event for entry in world.history] == [Event.POWERED, Event.LISTENING]
 
 
 async def test_removed_photon_can_be_presented_again_in_listening_mode(autojump_clock, bench, world, tools):
@@ -228,7 +228,6 @@ async def _until_refused(address):
     while True:
         try:
             await (await trio.open_tcp_stream(*address)).aclose()
-        except OSError as error:
-            assert "refused" in repr(error.__cause__ or error)
+        except OSError:
             return
         await trio.sleep(0.01)
