@@ -103,9 +103,9 @@ class SimRadio:
         return self.dice("scan", adapter).uniform(0.6, 4.0)
 
     def join_s(self, adapter: str) -> tuple[float, float]:
-        """Association and DHCP; together median 2.5 and p95 8 seconds."""
+        """Association and DHCP; together median 2.5 and p95 8 seconds, never over the 20 that Android's SDK allows."""
         dice = self.dice("join", adapter)
-        total_s = lognormal(dice, 2.5, 8.0)
+        total_s = min(20.0, lognormal(dice, 2.5, 8.0))
         share = dice.uniform(0.3, 0.6)
         return total_s * share, total_s * (1 - share)
 
