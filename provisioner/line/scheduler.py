@@ -120,7 +120,7 @@ class _Run:
             parts.ledger,
             self.uplink,
             self.hold,
-            each_max=max(1, len(parts.stations)),
+            each_max=_codes_for_each_owner(parts),
             ready_max=limits.claim_codes_ready_max,
             age_max_s=budgets.claim_code_age_s,
             clock=parts.age_clock,
@@ -299,6 +299,7 @@ class _Run:
             prefix=settings.softap.prefix,
             wifi=parts.wifi,
             account=settings.cloud.account,
+            membership=parts.product is not None,
             cloud_time=parts.cloud.clock.at,
             hand_over=self._hand_over,
             came_back=self._came_back,
@@ -419,3 +420,9 @@ class _Run:
         if outcomes[Outcome.UNKNOWN]:
             return ExitCode.SOME_UNKNOWN
         return ExitCode.ALL_GOOD
+
+
+def _codes_for_each_owner(parts: Parts) -> int:
+    """How many codes may lie ready for one owner: one for each station, or a window's worth for the only radio."""
+    shared = any(switcher.traits.uplink is UplinkKind.SHARED for _, switcher in parts.stations)
+    return parts.settings.limits.window_devices_max if shared else max(1, len(parts.stations))

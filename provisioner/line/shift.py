@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from provisioner.errors import CloudError, NotInManifest, ProvisionerError, SwitchError
+from provisioner.errors import ClaimCodeUnavailable, CloudError, NotInManifest, ProvisionerError, SwitchError
 from provisioner.line.air import serial_suffix
 from provisioner.line.confirmer import Confirmer
 from provisioner.line.manifest import Manifest
@@ -113,10 +113,10 @@ class Shift:
         shared = self.station.shared
         done: list[HandedOver] = []
         end_s = trio.current_time() + shared.budgets.claim_code_age_s - shared.codes.oldest_age_s()
-        while len(done) < shared.limits.window_devices_max and trio.current_time() < end_s and not self.over:
-            visit = await self._next_board(None)
-            if visit is None:
-                break
+        for _ in range(shared.limits.window_devices_max):
+            visit = await self._next_board(None) if trio.current_time() < end_s and not self.over else None
+            if visit is None or isinstance(visit.failure, CloudError | ClaimCodeUnavailable):
+                break  # nothing is heard, or what is missing lies on the uplink
             if visit.handed_over is not None:
                 done.append(visit.handed_over)
         return done

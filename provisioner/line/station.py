@@ -131,6 +131,7 @@ class Shared:
     prefix: str
     wifi: Mapping[str, tuple[WifiProfile, Secret | None]]
     account: str | None
+    membership: bool  # False: developer devices of the account, outside any product
     cloud_time: Callable[[float], datetime | None]
     hand_over: Callable[[HandedOver], Awaitable[None]]
     came_back: Callable[[CameBack], None]
@@ -290,8 +291,10 @@ class Station:
         """The cloud's view before any write; most often read ahead. Bounded, because the adapter is held."""
         with trio.move_on_after(self.shared.budgets.owner_read_s):
             seen = await self.shared.lookups.get(device)
-            if seen is None:
+            if seen is None and self.shared.membership:
                 raise NotInProduct(f"{device.id} is not in the product")
+            if seen is None:
+                return _not_ours_yet(device)
             if seen.quarantined or seen.denied:
                 raise ImportQuarantined(f"{device.id} is quarantined or denied")
             return seen
@@ -452,6 +455,19 @@ class Station:
             "station.drained",
             **why_of(failure),
         )
+
+
+def _not_ours_yet(device: ListedDevice) -> CloudDevice:
+    """A developer device before its claim: the cloud shows it to its owner only, so there is nothing to compare."""
+    return CloudDevice(
+        device.id,
+        online=False,
+        owner=None,
+        in_product=False,
+        quarantined=False,
+        denied=False,
+        last_handshake_at=None,
+    )
 
 
 def is_setup_name(ssid: str, prefix: str) -> bool:
