@@ -42,7 +42,8 @@ class Shift:
     async def work_separate(self) -> None:
         """Visit whatever listed board is heard; hand it over after leaving; begin the next."""
         while not self.over:
-            await self.station.shared.hold.wait_open()
+            if not await self.station.shared.hold.wait_open():
+                return
             visit = await self._next_board(None)
             if visit is not None and visit.handed_over is not None:
                 await self.hand_over(visit.handed_over)
@@ -61,7 +62,8 @@ class Shift:
                 )
                 continue
             self.station.scribe.append("scan.taken", device=wanted.device)
-            await self.station.shared.hold.wait_open()
+            if not await self.station.shared.hold.wait_open():
+                return
             visit = await self._scanned_board(wanted)
             if visit is None:
                 self.station.scribe.append("scan.not_heard", detail="no setup network with that name is heard")
@@ -80,7 +82,8 @@ class Shift:
         """The only radio: prepare on the uplink, visit a window of boards, come back, prove them, again."""
         shared = self.station.shared
         while not self.over:
-            await shared.hold.wait_open()
+            if not await shared.hold.wait_open():
+                return
             await shared.codes.stocked()
             open_devices = [d for d in shared.ledger.manifest if d.needs_visit and shared.ledger.may_visit(d.id)]
             try:
