@@ -23,8 +23,8 @@ class LineHold:
         self._journal = journal
         self._same_fault_holds_at = same_fault_holds_at
         self._row: list[tuple[str, DeviceID]] = []
-        self._changed = trio.Event()
-        self._ended = False
+        self._open = trio.Event()
+        self._open.set()
         self._cloud_open = trio.Event()
         self._cloud_open.set()
         self._held = trio.Event()
@@ -42,6 +42,7 @@ class LineHold:
         if self.for_good or (self.reason is not None and not for_good):
             return
         self.reason, self.for_good = fault, for_good
+        self._open = trio.Event()
         if isinstance(fault, CloudError):
             self._cloud_open = trio.Event()
         self._held.set()
@@ -49,7 +50,6 @@ class LineHold:
             self._announced = False
             self.announce()
             self.held_for_good.set()
-        self._tell()
 
     def announce(self) -> None:
         """Say it, once: the cloud does not answer the first question after the fault either."""
@@ -78,25 +78,17 @@ class LineHold:
             self.reason, self._announced = None, False
             self._held = trio.Event()
             self._cloud_open.set()
-            self._tell()
+            self._open.set()
 
     def give_up(self) -> None:
         """The passing fault has lasted too long: from now on it needs a person."""
         self.announce()
         self.for_good = True
         self.held_for_good.set()
-        self._tell()
 
-    def end(self) -> None:
-        """The run ends: nobody has to wait for the line to open any more."""
-        self._ended = True
-        self._tell()
-
-    async def wait_open(self) -> bool:
-        """Wait until stations may begin a visit; False when none may any more: held for good, or the run ends."""
-        while self.reason is not None and not self.for_good and not self._ended:
-            await self._changed.wait()
-        return self.reason is None and not self._ended
+    async def wait_open(self) -> None:
+        """Wait until stations may begin a visit."""
+        await self._open.wait()
 
     @property
     def cloud_is_open(self) -> bool:
@@ -110,7 +102,3 @@ class LineHold:
     async def wait_held(self) -> None:
         """Wait until something holds the line."""
         await self._held.wait()
-
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()

@@ -346,7 +346,6 @@ class _Run:
     async def watch_stop(self) -> None:
         """A graceful stop: stations finish the board they have. If no person waits, so do the confirmations."""
         await self.stop.gently.wait()
-        self.hold.end()
         await self._shifts_over.wait()
         if not self.stop.by_person and self.hold.cloud_is_open:
             with trio.move_on_after(self.parts.settings.budgets.confirm_s):

@@ -42,8 +42,7 @@ class Shift:
     async def work_separate(self) -> None:
         """Visit whatever listed board is heard; hand it over after leaving; begin the next."""
         while not self.over:
-            if not await self.station.shared.hold.wait_open():
-                return
+            await self.station.shared.hold.wait_open()
             visit = await self._next_board(None)
             if visit is not None and visit.handed_over is not None:
                 await self.hand_over(visit.handed_over)
@@ -62,8 +61,7 @@ class Shift:
                 )
                 continue
             self.station.scribe.append("scan.taken", device=wanted.device)
-            if not await self.station.shared.hold.wait_open():
-                return
+            await self.station.shared.hold.wait_open()
             visit = await self._scanned_board(wanted)
             if visit is None:
                 self.station.scribe.append("scan.not_heard", detail="no setup network with that name is heard")
@@ -82,8 +80,7 @@ class Shift:
         """The only radio: prepare on the uplink, visit a window of boards, come back, prove them, again."""
         shared = self.station.shared
         while not self.over:
-            if not await shared.hold.wait_open():
-                return
+            await shared.hold.wait_open()
             await shared.codes.stocked()
             open_devices = [d for d in shared.ledger.manifest if d.needs_visit and shared.ledger.may_visit(d.id)]
             try:
