@@ -438,7 +438,7 @@ async def test_without_a_claim_code_nothing_is_written_and_the_device_comes_roun
 
 
 async def test_an_owner_that_cannot_be_read_leaves_the_device_untouched(line, autojump_clock):
-    line.cloud.faults["read"] = [CloudUnreachable("no route")]
+    line.cloud.faults["read"] = [CloudUnreachable("no route")] * 9
     photon = Photon(1)
 
     visit = await one_visit(line.station(photon))
