@@ -82,7 +82,7 @@ class Ledger:
         self._move(device, standing, after(standing.state, record.event))
         if record.event == "visit.ended":
             # A visit that the site cut short (no claim code, slow cloud) is no try: the device comes round again.
-            standing.visits += record.blame is not Blame.SITE
+            standing.visits += record.blame != Blame.SITE
         elif record.event == "connect.intended":
             self._keep_evidence(standing, record)
         elif record.event in ("device.failed", "device.refused"):
