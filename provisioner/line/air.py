@@ -28,6 +28,7 @@ class _Heard:
     misses: int = 0
     connected_s: float | None = None
     absent_since_connect: bool = False
+    back: CameBack | None = None
     last_heard_s: float = field(default=-math.inf)
 
 
@@ -62,8 +63,9 @@ class Air:
                 and heard.device is not None
                 and network.heard_s >= heard.connected_s + self._back_after_s
             ):
-                back.append(CameBack(heard.device, heard.absent_since_connect))
+                heard.back = CameBack(heard.device, heard.absent_since_connect)
                 heard.connected_s = None
+                back.append(heard.back)
         return back
 
     def choose(
@@ -94,7 +96,8 @@ class Air:
 
     def learn(self, network: SetupNetwork, device: DeviceID) -> None:
         """Remember who answered there, until somebody else does."""
-        self._heard[network.key].device = device
+        heard = self._heard[network.key]
+        heard.device, heard.back = device, None  # it listens: what was heard after an earlier visit is settled
 
     def leave_alone(self, network: SetupNetwork, *, until_s: float) -> None:
         """Do not choose this network again before then (`math.inf`: not in this run)."""
@@ -109,14 +112,18 @@ class Air:
     def told_to_connect(self, network: SetupNetwork, *, now_s: float) -> None:
         """The device there was told to leave; a beacon from now on may be stale, later it means it is back."""
         heard = self._heard[network.key]
-        heard.connected_s, heard.absent_since_connect = now_s, False
+        heard.connected_s, heard.absent_since_connect, heard.back = now_s, False, None
         heard.leave_alone_until_s = now_s + self._back_after_s
 
     def settled(self, device: DeviceID) -> None:
         """The device has an outcome: its network coming back is no longer news."""
         for heard in self._heard.values():
             if heard.device == device:
-                heard.connected_s = None
+                heard.connected_s = heard.back = None
+
+    def back_since_connect(self, device: DeviceID) -> CameBack | None:
+        """The news that it came back, if it has no outcome since: for whoever was not there when it was told."""
+        return next((heard.back for heard in self._heard.values() if heard.device == device and heard.back), None)
 
     def device_of(self, key: str) -> DeviceID | None:
         """Who answered there last, if anybody."""

@@ -105,7 +105,8 @@ class ClaimCodes:
         """Wait until every wanted code lies ready: before a single radio leaves the uplink for a window."""
         while self._next_wanted() is not _NOBODY:
             self._wake.set()
-            await self._arrived.wait()
+            with trio.move_on_after(_LOOK_AGAIN_S):  # another station may take the last device that wanted one
+                await self._arrived.wait()
 
     def oldest_age_s(self) -> float:
         """Age of the oldest code that lies ready, in seconds; 0 if none does."""
@@ -157,7 +158,7 @@ class ClaimCodes:
     def _drop_old(self) -> None:
         oldest_s = self._clock() - self._age_max_s
         for stock in self._ready.values():
-            while stock and stock[0].made_s < oldest_s:
+            while stock and stock[0].made_s <= oldest_s:
                 stock.popleft()
 
     def _announce(self) -> None:
@@ -166,4 +167,5 @@ class ClaimCodes:
 
 
 _NOBODY = object()
+_LOOK_AGAIN_S = 1.0
 _PAUSES_S = (0.2, 30.0, 2.0)  # first, longest, factor

@@ -48,11 +48,15 @@ from provisioner.settings import Budgets
 # missing, or still the old one, is judged only when the budget is gone.
 _MAY_CHANGE = (Verdict.NOT_YET, Verdict.NOT_CLAIMED, Verdict.WRONG_OWNER, Verdict.NOT_IN_PRODUCT)
 FAULTS_MAX = 3
+_ROUNDING_S = 1e-6
 
 
 @dataclass(slots=True)
 class Awaiting:
-    """One device waiting for proof. Times are trio's, in seconds."""
+    """One device waiting for proof. `deadline_s` is by the confirmer's own clock, which stands still with the line.
+
+    `turn` is its one valid place in the queue; None while a worker asks about it, so that only one does.
+    """
 
     wanted: Expectation
     station: str | None
@@ -65,6 +69,7 @@ class Awaiting:
     faults: int = 0
     left_by_earlier_run: bool = False
     has_place: bool = False
+    turn: int | None = None
 
     @property
     def device(self) -> ListedDevice:
@@ -116,7 +121,7 @@ class Confirmer:
     def judge_read(self, wanted: Expectation, seen: CloudDevice) -> None:
         """Give a device its outcome from a read that was just made (import only: the product list is the proof)."""
         verdict = judge(seen, wanted)
-        awaiting = Awaiting(wanted, None, trio.current_time(), iter(()), verdict, seen)
+        awaiting = Awaiting(wanted, None, self._counted_s(), iter(()), verdict, seen)
         self._by_device[awaiting.device.id] = awaiting
         self._settle(awaiting)
 
@@ -124,19 +129,23 @@ class Confirmer:
         self, wanted: Expectation, *, station: str | None, budget_s: float, left_by_earlier_run: bool = False
     ) -> None:
         await self._places.acquire()
-        now_s = trio.current_time()
         waits = polls(self._budgets.confirm_poll_first_s, self._budgets.confirm_poll_longest_s)
-        awaiting = Awaiting(wanted, station, now_s + budget_s, waits, left_by_earlier_run=left_by_earlier_run)
+        awaiting = Awaiting(
+            wanted, station, self._counted_s() + budget_s, waits, left_by_earlier_run=left_by_earlier_run
+        )
         awaiting.has_place = True
+        # It may have been heard again before it came here: behind a full queue, or within a single radio's window.
+        awaiting.back = self._air.back_since_connect(awaiting.device.id)
         self._by_device[awaiting.device.id] = awaiting
-        self._push(awaiting, now_s + next(waits) if station is not None else now_s)
+        self._push(awaiting, 0.0 if station is None or awaiting.back is not None else next(waits))
 
     def setup_network_back(self, back: CameBack) -> None:
         """A device that was told to connect is listening again: ask once more, then give it its outcome."""
         awaiting = self._by_device.get(back.device)
         if awaiting is not None:
             awaiting.back = back
-            self._push(awaiting, trio.current_time())
+            if awaiting.turn is not None:
+                self._push(awaiting, 0.0)
 
     @property
     def waiting(self) -> int:
@@ -158,32 +167,33 @@ class Confirmer:
     async def work(self) -> None:
         """Ask about one due device after the other until cancelled."""
         while True:
-            awaiting = await self._next_due()
-            if self._by_device.get(awaiting.device.id) is awaiting:  # else it has ended meanwhile
-                await self._ask(awaiting)
+            await self._ask(await self._next_due())
 
     async def _next_due(self) -> Awaiting:
         async with self._picking:  # one worker watches the clock, the others queue behind it
             while True:
+                while self._due and self._due[0][1] != self._due[0][2].turn:
+                    heapq.heappop(self._due)  # it has ended, or was given an earlier turn
                 if self._due and self._due[0][0] <= trio.current_time():
-                    return heapq.heappop(self._due)[2]
+                    awaiting = heapq.heappop(self._due)[2]
+                    awaiting.turn = None
+                    return awaiting
                 with trio.move_on_at(self._due[0][0]) if self._due else trio.CancelScope():
                     await self._changed.wait()
 
     async def _ask(self, awaiting: Awaiting) -> None:
-        started_s = trio.current_time()
         await self._hold.wait_cloud_open()
+        last_chance = False
         try:
             async with self._uplink.present():
-                # The clock stands still while the line is held or the adapter is away.
-                awaiting.deadline_s += trio.current_time() - started_s
-                last_chance = awaiting.back is not None or trio.current_time() >= awaiting.deadline_s
+                last_chance = awaiting.back is not None or self._is_over(awaiting)
                 seen = await self._read(awaiting.device)
                 verdict = judge(seen, awaiting.wanted)
                 if verdict is Verdict.CLAIM_NOW and not awaiting.claimed:
                     await self._claim_now(awaiting)
         except NotInCloud:
-            seen, verdict, last_chance = None, Verdict.NOT_IN_PRODUCT, trio.current_time() >= awaiting.deadline_s
+            # Developer devices are shown to their owner only: not there means not claimed yet.
+            seen, verdict = None, Verdict.NOT_IN_PRODUCT if awaiting.wanted.membership else Verdict.NOT_YET
         except CloudError as fault:
             self._hold.report(fault)
             self._after_fault(awaiting)
@@ -192,15 +202,28 @@ class Confirmer:
         if verdict is Verdict.PROVEN or verdict is Verdict.QUARANTINED or last_chance:
             self._settle(awaiting)
         else:
-            self._push(awaiting, min(trio.current_time() + next(awaiting.waits), awaiting.deadline_s))
+            self._push(awaiting, self._pause_s(awaiting))
 
     def _after_fault(self, awaiting: Awaiting) -> None:
         """No answer about this device: later again; if the time is over and others get answers, it is unknown."""
         awaiting.faults += 1
-        if trio.current_time() >= awaiting.deadline_s and awaiting.faults >= FAULTS_MAX:
+        if self._is_over(awaiting) and awaiting.faults >= FAULTS_MAX:
             self._settle(awaiting)
         else:
-            self._push(awaiting, trio.current_time() + next(awaiting.waits))
+            self._push(awaiting, next(awaiting.waits))
+
+    def _pause_s(self, awaiting: Awaiting) -> float:
+        """How long until this device is asked about again; at once if it was heard again while it was asked about."""
+        if awaiting.back is not None:
+            return 0.0
+        return min(next(awaiting.waits), max(0.0, awaiting.deadline_s - self._counted_s()))
+
+    def _counted_s(self) -> float:
+        """Trio's time less the time in which no question could be asked."""
+        return trio.current_time() - self._hold.cloud_closed_s() - self._uplink.away_s()
+
+    def _is_over(self, awaiting: Awaiting) -> bool:
+        return self._counted_s() >= awaiting.deadline_s - _ROUNDING_S
 
     async def _claim_now(self, awaiting: Awaiting) -> None:
         """Policy `online`: the device is there, so claim it by its ID; the next read has to show the owner."""
@@ -253,6 +276,7 @@ class Confirmer:
 
     def _let_go(self, awaiting: Awaiting) -> None:
         del self._by_device[awaiting.device.id]
+        awaiting.turn = None
         if awaiting.has_place:
             self._places.release()
         self._air.settled(awaiting.device.id)
@@ -267,8 +291,9 @@ class Confirmer:
             facts["handshake_before"] = time_text(wanted.handshake_before)
         return facts
 
-    def _push(self, awaiting: Awaiting, due_s: float) -> None:
-        heapq.heappush(self._due, (due_s, next(self._order), awaiting))
+    def _push(self, awaiting: Awaiting, wait_s: float) -> None:
+        awaiting.turn = next(self._order)
+        heapq.heappush(self._due, (trio.current_time() + wait_s, awaiting.turn, awaiting))
         self._announce()
 
     def _announce(self) -> None:

@@ -27,6 +27,8 @@ class LineHold:
         self._open.set()
         self._cloud_open = trio.Event()
         self._cloud_open.set()
+        self._cloud_closed_at_s: float | None = None
+        self._cloud_closed_s = 0.0
         self._held = trio.Event()
         self.reason: ProvisionerError | None = None
         self.for_good = False
@@ -43,8 +45,9 @@ class LineHold:
             return
         self.reason, self.for_good = fault, for_good
         self._open = trio.Event()
-        if isinstance(fault, CloudError):
+        if isinstance(fault, CloudError) and self._cloud_open.is_set():
             self._cloud_open = trio.Event()
+            self._cloud_closed_at_s = trio.current_time()
         self._held.set()
         if for_good:
             self._announced = False
@@ -77,6 +80,7 @@ class LineHold:
                 self._journal.append("line.released", code=self.reason.code)
             self.reason, self._announced = None, False
             self._held = trio.Event()
+            self._cloud_closed_s, self._cloud_closed_at_s = self.cloud_closed_s(), None
             self._cloud_open.set()
             self._open.set()
 
@@ -94,6 +98,12 @@ class LineHold:
     def cloud_is_open(self) -> bool:
         """Whether asking the cloud makes sense now."""
         return self._cloud_open.is_set()
+
+    def cloud_closed_s(self) -> float:
+        """For how long in all it has made no sense to ask the cloud, in seconds, until now."""
+        if self._cloud_closed_at_s is None:
+            return self._cloud_closed_s
+        return self._cloud_closed_s + trio.current_time() - self._cloud_closed_at_s
 
     async def wait_cloud_open(self) -> None:
         """Wait until asking the cloud makes sense."""

@@ -80,8 +80,9 @@ class Ledger:
             return
         standing = self._standing[device.id]
         self._move(device, standing, after(standing.state, record.event))
-        if record.event == "device.identified":
-            standing.visits += 1
+        if record.event == "visit.ended":
+            # A visit that the site cut short (no claim code, slow cloud) is no try: the device comes round again.
+            standing.visits += record.blame != Blame.SITE
         elif record.event == "connect.intended":
             self._keep_evidence(standing, record)
         elif record.event in ("device.failed", "device.refused"):

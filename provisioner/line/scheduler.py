@@ -138,6 +138,7 @@ class _Run:
             may_visit_again=lambda device: parts.ledger[device].visits < limits.device_attempts_max,
         )
         self._customers: set[str] = set()
+        self._shifts: list[Shift] = []
         self._shifts_open = 0
         self._shifts_over = trio.Event()
         self._shifts_over.set()
@@ -269,6 +270,7 @@ class _Run:
     async def _shift(self, name: str, switcher: NetworkSwitcher) -> None:
         station = Station(name, switcher, self._shared(), self.parts.open_channel)
         shift = Shift(station, self.stop.gently, self.confirmer, self._hand_over, self._visited)
+        self._shifts.append(shift)
         station.scribe.append("station.started")
         try:
             if self.parts.scans is not None:
@@ -346,6 +348,7 @@ class _Run:
     async def watch_stop(self) -> None:
         """A graceful stop: stations finish the board they have. If no person waits, so do the confirmations."""
         await self.stop.gently.wait()
+        self._leave_off()
         await self._shifts_over.wait()
         if not self.stop.by_person and self.hold.cloud_is_open:
             with trio.move_on_after(self.parts.settings.budgets.confirm_s):
@@ -358,7 +361,9 @@ class _Run:
             await self.hold.wait_held()
             held_s = trio.current_time()
             while self.hold.reason is not None and not self.hold.for_good:
-                if await self.parts.cloud.reachable():
+                async with self.uplink.present():
+                    answers = await self.parts.cloud.reachable()
+                if answers:
                     self.hold.release()
                     continue
                 self.hold.announce()
@@ -368,7 +373,12 @@ class _Run:
                     await trio.sleep(self.parts.settings.budgets.site_probe_s)
             if self.hold.for_good:
                 self._end_soon("the line is held")
+                self._leave_off()
                 return
+
+    def _leave_off(self) -> None:
+        for shift in self._shifts:
+            shift.leave_off()
 
     async def _watch_bench(self) -> None:
         """End the run when no board has come for a long time and none waits for proof."""

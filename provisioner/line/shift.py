@@ -3,17 +3,26 @@
 Rule 1: three ways of working, one loop each: an adapter of its own (`work_separate`), the only radio of a
 computer (`work_in_windows`: codes and reads first, then a window of boards, then back to the uplink to confirm),
 and a person with a scanner (`work_scanned`).
-Rule 2: a graceful stop ends a shift between two boards, never in the middle of one.
+Rule 2: a graceful stop ends a shift between two boards, never in the middle of one; while it waits for something
+(the line, codes, the next scan) a stop ends it at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import trio
 
-from provisioner.errors import ClaimCodeUnavailable, CloudError, NotInManifest, ProvisionerError, SwitchError
+from provisioner.errors import (
+    ClaimCodeUnavailable,
+    CloudError,
+    NotInManifest,
+    ProvisionerError,
+    SwitchError,
+    UplinkNotRestored,
+)
 from provisioner.line.air import serial_suffix
 from provisioner.line.confirmer import Confirmer
 from provisioner.line.manifest import Manifest
@@ -21,6 +30,9 @@ from provisioner.line.rows import why_of
 from provisioner.line.station import HandedOver, Station, Visit, Wanted
 from provisioner.line.uplink import Uplink
 from provisioner.model import DeviceID, ListedDevice, SetupNetwork, printable
+
+RESTORE_SLACK_S = 2.0  # the back end's own limit comes first: its error says more than ours
+T = TypeVar("T")
 
 
 @dataclass
@@ -33,6 +45,8 @@ class Shift:
     hand_over: Callable[[HandedOver], Awaitable[None]]
     visited: Callable[[], None]
     scan_faults: int = field(default=0)
+    _waiting: trio.CancelScope | None = field(default=None, init=False)
+    _handing_over: bool = field(default=False, init=False)
 
     @property
     def over(self) -> bool:
@@ -41,16 +55,40 @@ class Shift:
 
     async def work_separate(self) -> None:
         """Visit whatever listed board is heard; hand it over after leaving; begin the next."""
-        while not self.over:
-            await self.station.shared.hold.wait_open()
+        while await self._line_opens():
             visit = await self._next_board(None)
             if visit is not None and visit.handed_over is not None:
-                await self.hand_over(visit.handed_over)
+                await self._hand_over(visit.handed_over)
+
+    def leave_off(self) -> None:
+        """The run is stopping: end the wait under way. A board may go on waiting for its proof while there can be one."""
+        if self._waiting is not None and (not self._handing_over or self.station.shared.hold.for_good):
+            self._waiting.cancel()
+
+    async def _wait(self, what: Callable[[], Awaitable[T]]) -> T | None:
+        """Wait for something that `leave_off` may end; None if it did."""
+        with trio.CancelScope() as self._waiting:
+            return await what()
+        return None
+
+    async def _line_opens(self) -> bool:
+        """Wait until the next board may begin; False when the shift is over."""
+        if not self.over:
+            await self._wait(self.station.shared.hold.wait_open)
+        return not self.over
+
+    async def _hand_over(self, done: HandedOver) -> None:
+        """Give a board to the confirmer; held for good, nobody can prove it, so nobody waits for a place."""
+        if not self.station.shared.hold.for_good:
+            self._handing_over = True
+            await self._wait(lambda: self.hand_over(done))
+            self._handing_over = False
 
     async def work_scanned(self, scans: AsyncIterator[str]) -> None:
         """One scan, one board."""
-        async for text in scans:
-            if self.over:
+        while not self.over:
+            text = await self._wait(lambda: anext(scans, None))
+            if text is None or self.over:
                 return
             try:
                 wanted = resolve(text, self.station.shared.ledger.manifest)
@@ -61,27 +99,30 @@ class Shift:
                 )
                 continue
             self.station.scribe.append("scan.taken", device=wanted.device)
-            await self.station.shared.hold.wait_open()
+            if not await self._line_opens():
+                return
             visit = await self._scanned_board(wanted)
             if visit is None:
                 self.station.scribe.append("scan.not_heard", detail="no setup network with that name is heard")
             elif visit.handed_over is not None:
-                await self.hand_over(visit.handed_over)
+                await self._hand_over(visit.handed_over)
 
     async def _scanned_board(self, wanted: Wanted) -> Visit | None:
-        with trio.move_on_after(self.station.shared.budgets.scanned_board_s):
-            while not self.over:
-                visit = await self._next_board(wanted)
-                if visit is not None:
-                    return visit
+        """Listen for the board until its time is over; a visit that has begun is never cut short."""
+        end_s = trio.current_time() + self.station.shared.budgets.scanned_board_s
+        while not self.over and trio.current_time() < end_s:
+            visit = await self._next_board(wanted)
+            if visit is not None:
+                return visit
         return None
 
     async def work_in_windows(self, uplink: Uplink, preload: Callable[[list[ListedDevice]], Awaitable[None]]) -> None:
         """The only radio: prepare on the uplink, visit a window of boards, come back, prove them, again."""
         shared = self.station.shared
-        while not self.over:
-            await shared.hold.wait_open()
-            await shared.codes.stocked()
+        while await self._line_opens():
+            await self._wait(shared.codes.stocked)
+            if self.over:
+                return
             open_devices = [d for d in shared.ledger.manifest if d.needs_visit and shared.ledger.may_visit(d.id)]
             try:
                 async with uplink.present():
@@ -97,16 +138,23 @@ class Shift:
                     try:
                         done = await self._window()
                     finally:
-                        with trio.move_on_after(shared.budgets.restore_s, shield=True):
-                            await self.station.switcher.restore(timeout=shared.budgets.restore_s)
+                        await self._restore()
             except SwitchError as fault:
                 self.station.drain(fault)
                 return
             for handed_over in done:
-                await self.hand_over(handed_over)
+                await self._hand_over(handed_over)
             with trio.move_on_after(shared.budgets.confirm_s):
                 while self.confirmer.waiting and not self.over:
                     await self._listen_while_waiting()
+
+    async def _restore(self) -> None:
+        """Back to the uplink, also when the run is cancelled. Raises SwitchError."""
+        budget_s = self.station.shared.budgets.restore_s
+        with trio.move_on_after(budget_s + RESTORE_SLACK_S, shield=True) as bound:
+            await self.station.switcher.restore(timeout=budget_s)
+        if bound.cancelled_caught:
+            raise UplinkNotRestored(f"the adapter was not back on the uplink network within {budget_s:g} s")
 
     async def _window(self) -> list[HandedOver]:
         """Boards one after the other without the cloud; ends when none is heard, or the codes would grow old."""

@@ -363,11 +363,12 @@ class Station:
             visit.handed_over = HandedOver(device, self.name, visit.network, seen.last_handshake_at, cloud_from)
             try:
                 await channel.connect()
-            except SoftAPUnreachable as failure:
-                visit.handed_over = None
-                self.scribe.append("connect.refused", **row_of(device), step=visit.step, **why_of(failure))
-                raise
             except SoftAPError as failure:
+                if isinstance(failure, SoftAPUnreachable) and attempt == 1:
+                    visit.handed_over = None
+                    self.scribe.append("connect.refused", **row_of(device), step=visit.step, **why_of(failure))
+                    raise
+                # Unreachable after an unanswered try is no refusal: that try may be why it does not answer now.
                 self.scribe.append("connect.unanswered", **row_of(device), step=visit.step, **why_of(failure))
                 if attempt < _CONNECTS_MAX and await self._still_there(device, channel, link):
                     continue

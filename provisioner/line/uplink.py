@@ -18,12 +18,18 @@ class Uplink:
     def __init__(self) -> None:
         self._calls = 0
         self._away = 0
+        self._away_at_s = 0.0
+        self._away_s = 0.0
         self._changed = trio.Event()
 
     @property
     def is_away(self) -> bool:
         """Whether the adapter is away now, or waits to go."""
         return self._away > 0
+
+    def away_s(self) -> float:
+        """For how long in all no cloud call could begin, in seconds, until now."""
+        return self._away_s + (trio.current_time() - self._away_at_s if self._away else 0.0)
 
     @asynccontextmanager
     async def present(self) -> AsyncIterator[None]:
@@ -40,12 +46,16 @@ class Uplink:
     @asynccontextmanager
     async def away(self) -> AsyncIterator[None]:
         """Take the adapter away for a window; waits until the calls under way have ended."""
+        if not self._away:
+            self._away_at_s = trio.current_time()
         self._away += 1
         try:
             while self._calls:
                 await self._changed.wait()
             yield
         finally:
+            if self._away == 1:
+                self._away_s = self.away_s()
             self._away -= 1
             self._announce()
 

@@ -1,0 +1,28 @@
+"""Fixtures of the stages' tests; the scripted cloud, air and Photons are in `stages.py`."""
+
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from provisioner.journal.writer import open_journal
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import stages
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with open_journal(
+        tmp_path, "20261120T060000Z-0000", wall=lambda: datetime.now(UTC), mono=lambda: 0.0, sync=lambda _: None
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture
+def bench(journal, nursery):
+    """`bench(devices, ...)`: a line for these devices; call `start()` on it to import them and serve stations."""
+    return partial(stages.Bench, journal, nursery)

@@ -1,0 +1,452 @@
+"""What it takes until a device is proven, and what it is called when it is not."""
+
+from dataclasses import replace
+
+import pytest
+import trio
+from stages import ACCOUNT, OWNER, cloud_time, in_cloud, listed
+
+from provisioner.errors import CloudAnswerLost, CloudUnreachable, DeviceNotOnline, OwnedBySomeoneElse
+from provisioner.line.air import CameBack
+from provisioner.line.confirmer import Confirmer
+from provisioner.line.proof import Expectation
+from provisioner.line.steps import State
+from provisioner.model import Outcome, SetupNetwork
+from provisioner.settings import Budgets
+
+WORKERS = 4
+
+
+class Desk:
+    """A confirmer at work over a bench's parts."""
+
+    def __init__(self, line, *, waiting_max=32, workers=WORKERS):
+        self.line = line
+        self.again = True
+        self.confirmer = Confirmer(
+            read=line.cloud.read,
+            claim=line.cloud.claim,
+            journal=line.journal,
+            air=line.air,
+            hold=line.hold,
+            uplink=line.uplink,
+            budgets=line.budgets,
+            waiting_max=waiting_max,
+            may_visit_again=lambda device: self.again,
+        )
+        for device in line.devices:
+            line.write("device.imported", device, code="added")
+        for _ in range(workers):
+            line.nursery.start_soon(self.confirmer.work)
+
+    def wanted(self, device, *, visited=True, since=None, membership=True):
+        at = cloud_time(trio.current_time() if since is None else since) if visited else None
+        return Expectation(device, ACCOUNT, membership, visited, handshake_before=None, cloud_from=at)
+
+    async def add(self, device, **how):
+        """As after a visit."""
+        self.line.write("device.identified", device)
+        self.line.write("wifi.accepted", device)
+        self.line.write("connect.intended", device)
+        await self.confirmer.add(self.wanted(device, **how), station="S1")
+
+    def online(self, device, *, owner=OWNER, **changes):
+        now = cloud_time(trio.current_time())
+        self.line.cloud.change(device, **({"online": True, "owner": owner, "last_handshake_at": now} | changes))
+
+    def end(self, device):
+        """(event, code) of the device's last record."""
+        record = [record for record in self.line.records if record.device == device.id][-1]
+        return record.event.removeprefix("device."), record.code
+
+    def asked(self, device):
+        return [at_s for id_, at_s in self.line.cloud.reads if id_ == device.id]
+
+
+@pytest.fixture
+def desk(bench):
+    return lambda count=1, *, to="customer", budgets=None, **how: Desk(
+        bench([listed(n, to=to) for n in range(1, count + 1)], budgets=budgets), **how
+    )
+
+
+async def settled(desk):
+    await desk.confirmer.wait_empty()
+
+
+async def test_only_a_handshake_after_the_visit_proves(desk, autojump_clock):
+    desk = desk()
+    (device,) = desk.line.devices
+    await trio.sleep(100)
+    desk.line.cloud.change(device, online=True, owner=OWNER, last_handshake_at=cloud_time(50))
+    await desk.add(device)
+    await trio.sleep(20)
+    assert desk.line.state(device) is State.CONNECTING
+
+    desk.online(device)
+    await settled(desk)
+
+    assert desk.end(device) == ("confirmed", None)
+    (confirmed,) = desk.line.named("device.confirmed")
+    assert confirmed.evidence["owner"] == OWNER
+    assert "handshake_before" not in confirmed.evidence or confirmed.evidence["handshake_before"] is None
+
+
+async def test_polls_grow_to_the_longest_and_the_last_is_at_the_deadline(desk, autojump_clock):
+    desk = desk()
+    (device,) = desk.line.devices
+    await desk.add(device)
+    await settled(desk)
+
+    asked = desk.asked(device)
+    gaps = [round(b - a, 1) for a, b in zip(asked, asked[1:], strict=False)]
+    assert asked[0] == pytest.approx(1.0)
+    assert gaps[:-1] == sorted(gaps[:-1])
+    assert max(gaps) == 5.1  # with the read's own 0.1
+    assert asked[-1] == pytest.approx(90.0)
+    assert desk.end(device) == ("unknown", "not_proven")
+
+
+async def test_ten_dead_boards_do_not_keep_a_live_one_waiting(desk, autojump_clock):
+    desk = desk(11)
+    *dead, live = desk.line.devices
+    for device in dead:
+        await desk.add(device)
+    await trio.sleep(20)
+    await desk.add(live)
+    desk.online(live)
+    with trio.fail_after(3):
+        while desk.line.state(live) is not State.CONFIRMED:
+            await trio.sleep(0.1)
+
+
+async def test_no_more_devices_wait_than_the_limit(desk, autojump_clock):
+    desk = desk(3, waiting_max=2)
+    first, second, third = desk.line.devices
+    await desk.add(first)
+    await desk.add(second)
+    with trio.move_on_after(30) as scope:
+        await desk.add(third)
+    assert scope.cancelled_caught
+    assert desk.confirmer.waiting == 2
+
+    desk.online(first)
+    with trio.fail_after(10):
+        await desk.confirmer.add(desk.wanted(third), station="S1")
+    await settled(desk)
+
+
+@pytest.mark.parametrize("how", ["held", "away"])
+async def test_time_in_which_nothing_can_be_asked_is_not_counted(desk, autojump_clock, how):
+    """Also for the devices that no worker had taken up yet: all of them get their whole budget."""
+    desk = desk(12)
+    for device in desk.line.devices:
+        await desk.add(device)
+    await trio.sleep(10)
+    if how == "held":
+        desk.line.hold.report(CloudUnreachable("no route"))
+        await trio.sleep(500)
+        desk.line.hold.release()
+    else:
+        async with desk.line.uplink.away():
+            await trio.sleep(500)
+    await trio.sleep(60)
+    assert desk.confirmer.waiting == 12
+    for device in desk.line.devices:
+        desk.online(device)
+    await settled(desk)
+
+    assert desk.line.ledger.outcomes()[Outcome.PASS] == 12
+
+
+async def test_nothing_is_asked_while_the_line_is_held_by_the_cloud(desk, autojump_clock):
+    desk = desk(3)
+    desk.line.hold.report(CloudUnreachable("no route"))
+    for device in desk.line.devices:
+        await desk.add(device)
+    await trio.sleep(300)
+
+    assert desk.line.cloud.reads == []
+
+
+# --- the setup network came back ---
+
+
+async def test_a_board_that_left_and_is_back_could_not_join_the_factory_network(desk, autojump_clock):
+    desk = desk()
+    (device,) = desk.line.devices
+    await desk.add(device)
+    await trio.sleep(20)
+    desk.confirmer.setup_network_back(CameBack(device.id, left_first=True))
+    with trio.fail_after(1):
+        await settled(desk)
+
+    assert desk.end(device) == ("failed", "wifi_credentials_rejected")
+
+
+@pytest.mark.parametrize(("again", "end"), [(True, "returned"), (False, "failed")])
+async def test_a_board_that_never_left_goes_back_to_the_stations_while_it_has_visits(desk, autojump_clock, again, end):
+    desk = desk()
+    desk.again = again
+    (device,) = desk.line.devices
+    await desk.add(device)
+    await trio.sleep(20)
+    desk.confirmer.setup_network_back(CameBack(device.id, left_first=False))
+    await settled(desk)
+
+    assert desk.end(device) == (end, "connect_ignored")
+
+
+async def test_a_board_that_is_proven_is_proven_also_when_its_network_is_heard(desk, autojump_clock):
+    desk = desk()
+    (device,) = desk.line.devices
+    await desk.add(device)
+    desk.online(device)
+    desk.confirmer.setup_network_back(CameBack(device.id, left_first=True))
+    await settled(desk)
+
+    assert desk.end(device) == ("confirmed", None)
+
+
+async def test_news_during_a_read_asks_once_more_and_nobody_asks_twice_at_once(desk, autojump_clock):
+    """Two workers on one device would confirm it twice."""
+    desk = desk()
+    (device,) = desk.line.devices
+    desk.line.cloud.read_s = 3
+    await desk.add(device)
+    desk.online(device)
+    await trio.sleep(2)  # one worker is reading
+    desk.confirmer.setup_network_back(CameBack(device.id, left_first=True))
+    await trio.sleep(20)
+
+    assert len(desk.asked(device)) == 1
+    assert len(desk.line.named("device.confirmed")) == 1
+    assert desk.confirmer.waiting == 0
+
+
+async def test_news_during_a_read_that_proves_nothing_is_acted_on_at_once(desk, autojump_clock):
+    desk = desk()
+    (device,) = desk.line.devices
+    desk.line.cloud.read_s = 3
+    await desk.add(device)
+    await trio.sleep(2)
+    desk.confirmer.setup_network_back(CameBack(device.id, left_first=True))
+    await trio.sleep(5.1)
+
+    assert desk.end(device) == ("failed", "wifi_credentials_rejected")
+    assert len(desk.asked(device)) == 2
+
+
+async def test_news_that_came_before_the_device_is_not_lost(desk, autojump_clock):
+    """A single radio hears a board come back within its window, before it is handed to the confirmer."""
+    desk = desk()
+    (device,) = desk.line.devices
+    air = desk.line.air
+    network = SetupNetwork("Photon-AAAA", "02:00:00:00:00:01", -50, 0.0)
+    air.hear([network])
+    air.learn(network, device.id)
+    air.told_to_connect(network, now_s=0.0)
+    air.hear([])
+    (back,) = air.hear([replace(network, heard_s=40.0)])
+    desk.confirmer.setup_network_back(back)
+    await desk.add(device)
+    with trio.fail_after(1):
+        await settled(desk)
+
+    assert desk.end(device) == ("failed", "wifi_credentials_rejected")
+    assert air.back_since_connect(device.id) is None
+
+
+async def test_three_rejected_in_a_row_hold_the_line_and_a_proven_one_breaks_the_row(desk, autojump_clock):
+    desk = desk(6)
+    for n, device in enumerate(desk.line.devices):
+        await desk.add(device)
+        if n == 2:
+            desk.online(device)
+        else:
+            desk.confirmer.setup_network_back(CameBack(device.id, left_first=True))
+        await settled(desk)
+        assert desk.line.hold.for_good == (n == 5)
+
+
+# --- owners and membership ---
+
+
+async def test_an_owner_that_comes_late_is_waited_for(desk, autojump_clock):
+    desk = desk()
+    (device,) = desk.line.devices
+    await desk.add(device)
+    await trio.sleep(5)
+    desk.online(device, owner=None)
+    await trio.sleep(10)
+    assert desk.line.state(device) is State.CONNECTING
+    desk.line.cloud.change(device, owner=OWNER.upper())
+    await settled(desk)
+
+    assert desk.end(device) == ("confirmed", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "end", "at_s"),
+    [
+        ({"owner": None}, ("failed", "not_claimed"), 90),
+        ({"owner": "other@example.com"}, ("failed", "wrong_owner"), 90),
+        ({"in_product": False}, ("failed", "not_in_product"), 90),
+        ({"quarantined": True}, ("failed", "import_quarantined"), 1),
+        ({"denied": True}, ("failed", "import_quarantined"), 1),
+    ],
+)
+async def test_each_way_of_not_being_proven_has_its_name_and_its_time(desk, autojump_clock, changes, end, at_s):
+    desk = desk()
+    (device,) = desk.line.devices
+    await desk.add(device)
+    desk.online(device, **changes)
+    await settled(desk)
+
+    assert desk.end(device) == end
+    assert trio.current_time() == pytest.approx(at_s, abs=0.2)
+
+
+async def test_a_device_the_cloud_does_not_have_is_not_in_the_product_at_the_deadline(desk, autojump_clock):
+    desk = desk()
+    (device,) = desk.line.devices
+    del desk.line.cloud.devices[device.id]
+    await desk.add(device)
+    await settled(desk)
+
+    assert desk.end(device) == ("failed", "not_in_product")
+    assert trio.current_time() == pytest.approx(90, abs=0.2)
+
+
+async def test_a_developer_device_that_is_not_shown_is_not_proven(desk, autojump_clock):
+    """The account sees only what it owns; not there means not claimed yet, not lost from a product."""
+    desk = desk(to="account")
+    (device,) = desk.line.devices
+    del desk.line.cloud.devices[device.id]
+    await desk.add(device, membership=False)
+    await settled(desk)
+
+    assert desk.end(device) == ("unknown", "not_proven")
+
+
+# --- policy online ---
+
+
+async def test_an_online_device_is_claimed_once_and_then_proven(desk, autojump_clock):
+    desk = desk(to="online")
+    (device,) = desk.line.devices
+    await desk.confirmer.add(desk.wanted(device, visited=False), station=None)
+    desk.online(device, owner=None)
+    await trio.sleep(12)
+    assert desk.line.cloud.claims == [device.id]
+    desk.line.cloud.change(device, owner=ACCOUNT)
+    await settled(desk)
+
+    assert desk.line.events(of=device) == ["device.imported", "claim.intended", "claim.accepted", "device.confirmed"]
+
+
+async def test_a_device_that_somebody_else_owns_is_never_claimed(desk, autojump_clock):
+    desk = desk(to="online")
+    (device,) = desk.line.devices
+    desk.online(device, owner="other@example.com")
+    await desk.confirmer.add(desk.wanted(device, visited=False), station=None)
+    await settled(desk)
+
+    assert desk.line.cloud.claims == []
+    assert desk.end(device)[0] == "unknown"
+
+
+@pytest.mark.parametrize("refusal", [DeviceNotOnline, OwnedBySomeoneElse])
+async def test_a_refused_claim_is_written_and_tried_again_later(desk, autojump_clock, refusal):
+    desk = desk(to="online")
+    (device,) = desk.line.devices
+    desk.online(device, owner=None)
+    desk.line.cloud.faults["claim"] = [refusal("no", status=404, reason="no")]
+    await desk.confirmer.add(desk.wanted(device, visited=False), station=None)
+    await trio.sleep(5)
+    desk.line.cloud.change(device, owner=ACCOUNT)
+    await settled(desk)
+
+    claims = [event for event in desk.line.events() if event.startswith("claim.")]
+    assert claims == ["claim.intended", "claim.refused", "claim.intended", "claim.accepted"]
+    assert desk.end(device) == ("confirmed", None)
+
+
+async def test_a_claim_without_an_answer_is_settled_by_the_next_read(desk, autojump_clock):
+    desk = desk(to="online")
+    (device,) = desk.line.devices
+    desk.online(device, owner=None)
+    desk.line.cloud.faults["claim"] = [CloudAnswerLost("lost")]
+    await desk.confirmer.add(desk.wanted(device, visited=False), station=None)
+    await trio.sleep(0.5)
+    desk.line.cloud.change(device, owner=ACCOUNT)
+    desk.line.hold.release()
+    await settled(desk)
+
+    assert desk.line.cloud.claims == [device.id]
+    assert desk.end(device) == ("confirmed", None)
+
+
+# --- faults, ends, earlier runs ---
+
+
+async def test_a_device_whose_reads_alone_fail_ends_as_unknown(desk, autojump_clock):
+    """The cloud answers everything else, so the hold ends at once each time."""
+    desk = desk()
+    (device,) = desk.line.devices
+    desk.line.cloud.faults["read"] = [CloudUnreachable("no") for _ in range(1000)]
+    await desk.add(device)
+    with trio.fail_after(300):
+        while desk.confirmer.waiting:
+            await trio.sleep(0.5)
+            desk.line.hold.release()
+
+    assert desk.end(device) == ("unknown", "not_proven")
+
+
+async def test_giving_up_makes_everybody_unknown_once(desk, autojump_clock):
+    desk = desk(3)
+    for device in desk.line.devices:
+        await desk.add(device)
+    desk.confirmer.give_up_all("the run was stopped")
+    await trio.sleep(200)
+
+    assert [desk.end(device) for device in desk.line.devices] == [("unknown", "run_ended")] * 3
+    assert len(desk.line.named("device.unknown")) == 3
+
+
+@pytest.mark.parametrize("proven", [True, False])
+async def test_what_an_earlier_run_left_open_is_proven_soon_or_goes_to_a_station(desk, autojump_clock, proven):
+    desk = desk()
+    (device,) = desk.line.devices
+    if proven:
+        desk.online(device)
+    await desk.confirmer.settle(desk.wanted(device, since=0))
+    with trio.fail_after(11):
+        await settled(desk)
+
+    assert desk.end(device)[0] == ("confirmed" if proven else "returned")
+    assert desk.line.ledger.may_visit(device.id) is not proven
+
+
+async def test_an_imported_device_is_judged_from_the_list_without_another_read(desk, autojump_clock):
+    desk = desk(to="none")
+    (device,) = desk.line.devices
+    desk.confirmer.judge_read(desk.wanted(device, visited=False), in_cloud(device))
+
+    assert desk.end(device) == ("confirmed", None)
+    assert desk.line.cloud.reads == []
+
+
+async def test_places_are_free_again_after_every_kind_of_end(desk, autojump_clock):
+    desk = desk(4, waiting_max=1, budgets=Budgets(confirm_s=5))
+    for n, device in enumerate(desk.line.devices):
+        with trio.fail_after(10):
+            await desk.add(device)
+        if n == 0:
+            desk.online(device)
+        elif n == 1:
+            desk.confirmer.setup_network_back(CameBack(device.id, left_first=False))
+    await settled(desk)
+
+    assert [desk.end(device)[0] for device in desk.line.devices] == ["confirmed", "returned", "unknown", "unknown"]
