@@ -1,5 +1,6 @@
 """What it takes until a device is proven, and what it is called when it is not."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -99,7 +100,7 @@ async def test_polls_grow_to_the_longest_and_the_last_is_at_the_deadline(desk, a
     await settled(desk)
 
     asked = desk.asked(device)
-    gaps = [round(b - a, 1) for a, b in zip(asked, asked[1:], strict=False)]
+    gaps = [round(b - a, 1) for a, b in itertools.pairwise(asked)]
     assert asked[0] == pytest.approx(1.0)
     assert gaps[:-1] == sorted(gaps[:-1])
     assert max(gaps) == 5.1  # with the read's own 0.1
@@ -421,7 +422,7 @@ async def test_what_an_earlier_run_left_open_is_proven_soon_or_goes_to_a_station
     (device,) = desk.line.devices
     if proven:
         desk.online(device)
-    await desk.confirmer.settle(desk.wanted(device, since=0))
+    await desk.confirmer.settle(desk.wanted(device, since=0), budget_s=10)
     with trio.fail_after(11):
         await settled(desk)
 

@@ -49,9 +49,7 @@ class Desk:
     async def come_online(self, id_):
         await trio.sleep(self.online_s)
         device = self.line.manifest.find(id_)
-        self.line.cloud.change(
-            device, online=True, owner=OWNER, last_handshake_at=cloud_time(trio.current_time())
-        )
+        self.line.cloud.change(device, online=True, owner=OWNER, last_handshake_at=cloud_time(trio.current_time()))
 
     async def hand_over(self, done):
         wanted = Expectation(
@@ -196,9 +194,10 @@ async def test_a_window_prepares_on_the_uplink_works_away_from_it_and_comes_back
     assert all(is_away == (event.startswith(("visit.", "connect."))) for event, is_away in away
                if event.startswith(("visit.", "connect.", "device.confirmed")))  # fmt: skip
     order = [event for event, _ in away if event in ("visit.ended", "device.confirmed")]
-    assert order == ["visit.ended"] * 2 + ["device.confirmed"] * 2 + ["visit.ended"] * 2 + [
-        "device.confirmed"
-    ] * 2 + ["visit.ended", "device.confirmed"]
+    assert order == ["visit.ended"] * 2 + ["device.confirmed"] * 2 + ["visit.ended"] * 2 + ["device.confirmed"] * 2 + [
+        "visit.ended",
+        "device.confirmed",
+    ]
     assert desk.preloads[:3] == [[1, 2, 3, 4, 5], [3, 4, 5], [5]]
     assert desk.switcher.restored == 3
 

@@ -36,7 +36,6 @@ from provisioner.errors import (
 from provisioner.line.station import Wanted, is_setup_name
 from provisioner.line.steps import State
 from provisioner.model import Outcome
-from provisioner.settings import Budgets, Limits
 
 CALLS = ["identify", "prepare", "identify", "set_claim_code", "identify", "set_wifi", "identify", "connect"]
 EVENTS = [
@@ -384,7 +383,7 @@ async def test_a_leave_that_failed_after_the_handover_keeps_the_device_and_drain
 # --- cancellation ---
 
 
-@pytest.mark.parametrize("tenth", range(0, 32))
+@pytest.mark.parametrize("tenth", range(32))
 async def test_a_visit_cancelled_anywhere_is_written_as_aborted_and_frees_its_lease(line, autojump_clock, tenth):
     photon = Photon(1)
     station = line.station(photon)

@@ -28,7 +28,7 @@ async def test_a_stranger_is_named_once_and_never_written_to(factory, autojump_c
 
 async def test_somebody_elses_device_is_never_taken(factory, autojump_clock):
     line = factory()
-    foreign, ours = line.boards(2)
+    foreign, _ours = line.boards(2)
     line.cloud.put_in_product(foreign.device_id)
     line.cloud.set_owner(foreign.device_id, "somebody@example.com")
 
@@ -156,7 +156,7 @@ async def test_a_unit_without_dhcp_fails_alone(factory, autojump_clock):
 async def test_bad_ids_are_refused_and_the_others_are_in(factory, autojump_clock):
     line = factory()
     unknown, foreign, good = line.boards(3)
-    line.cloud.set_owner(foreign.device_id, line.cloud.account)
+    line.cloud.fleet._devices.pop(unknown.device_id)
     line.cloud.add_user("outsider@example.com")
     line.cloud.set_owner(foreign.device_id, "outsider@example.com")
 
