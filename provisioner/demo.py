@@ -29,13 +29,13 @@ from provisioner.settings import Budgets
 from provisioner.simulator import faults as faults_of
 from provisioner.simulator.checkers import Truth, check_all
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_http import cloud_app
+from provisioner.simulator.cloud.http import cloud_app
+from provisioner.simulator.cloud.serving import serve_cloud
+from provisioner.simulator.cloud.sim_cloud import SimCloud
 from provisioner.simulator.factory_wifi import TEST_ROUTER
 from provisioner.simulator.faults import Dice
 from provisioner.simulator.operators import Habits
-from provisioner.simulator.photon import SimPhoton
-from provisioner.simulator.serving import serve_cloud
+from provisioner.simulator.photon.sim_photon import SimPhoton
 from provisioner.simulator.world import World
 
 SPEED = 12.0

@@ -40,7 +40,7 @@ RAISED_BASES = {"CommandRefused", "CloudRefused", "ImportRefused", "InputRefused
 def map_block():
     lines = ["```"]
     package = ROOT / "provisioner"
-    for folder in [package, *sorted(p for p in package.iterdir() if (p / "__init__.py").exists())]:
+    for folder in [package, *sorted(init.parent for init in package.glob("*/**/__init__.py"))]:
         lines.append(f"{folder.relative_to(ROOT)}/")
         for file in sorted(folder.glob("*.py")):
             if file.name in ("__init__.py", "__main__.py"):

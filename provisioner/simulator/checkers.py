@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from provisioner.journal.records import Record
 from provisioner.model import Outcome
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_state import What
-from provisioner.simulator.photon_history import WRITES, Event, PhotonHistory
+from provisioner.simulator.cloud.sim_cloud import SimCloud
+from provisioner.simulator.cloud.state import What
+from provisioner.simulator.photon.history import WRITES, Event, PhotonHistory
 
 _FINALS = ("device.confirmed", "device.failed", "device.unknown", "device.skipped", "device.refused", "device.carried")
 

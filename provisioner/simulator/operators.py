@@ -15,7 +15,7 @@ import trio
 
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.faults import Dice
-from provisioner.simulator.photon import SimPhoton
+from provisioner.simulator.photon.sim_photon import SimPhoton
 
 
 class Bench(Protocol):

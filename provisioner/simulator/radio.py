@@ -19,8 +19,8 @@ from provisioner.errors import SwitchError
 from provisioner.model import SetupNetwork
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.faults import Dice, Faults
-from provisioner.simulator.photon import SimPhoton
-from provisioner.simulator.photon_firmware import lognormal
+from provisioner.simulator.photon.firmware import lognormal
+from provisioner.simulator.photon.sim_photon import SimPhoton
 
 CHANNEL = 11
 

@@ -28,9 +28,9 @@ from provisioner.errors import (
 )
 from provisioner.model import SetupNetwork, printable
 from provisioner.network.switcher import JoinPolicy, NetworkSwitcher, Traits, Uplink
-from provisioner.simulator.photon import SimPhoton
-from provisioner.simulator.photon_ap import ApSession
-from provisioner.simulator.photon_history import Event
+from provisioner.simulator.photon.ap import ApSession
+from provisioner.simulator.photon.history import Event
+from provisioner.simulator.photon.sim_photon import SimPhoton
 from provisioner.simulator.radio import Act, SimRadio
 
 PHOTON_ADDRESS = "192.168.0.1"

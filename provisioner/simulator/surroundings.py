@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.factory_wifi import FactoryNetwork, HeardNetwork
 from provisioner.simulator.faults import Dice
-from provisioner.simulator.photon_ap import ApSession
-from provisioner.simulator.photon_history import PhotonHistory
+from provisioner.simulator.photon.ap import ApSession
+from provisioner.simulator.photon.history import PhotonHistory
 
 if TYPE_CHECKING:
-    from provisioner.simulator.photon import SimPhoton
+    from provisioner.simulator.photon.sim_photon import SimPhoton
 
 
 class CloudLike(Protocol):

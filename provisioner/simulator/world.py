@@ -22,14 +22,14 @@ from provisioner.simulator.factory_wifi import TEST_ROUTER, FactoryNetwork, Hear
 from provisioner.simulator.faults import Dice, Faults
 from provisioner.simulator.loopback import LoopbackPort
 from provisioner.simulator.operators import Habits, Operators
-from provisioner.simulator.photon import SimPhoton
-from provisioner.simulator.photon_ap import ApSession
-from provisioner.simulator.photon_commands import Flash
-from provisioner.simulator.photon_firmware import FIRMWARE_0_7, Firmware
-from provisioner.simulator.photon_history import PhotonHistory
-from provisioner.simulator.photon_http import serve_http
-from provisioner.simulator.photon_naming import Mint
-from provisioner.simulator.photon_tcp import serve_tcp
+from provisioner.simulator.photon.ap import ApSession
+from provisioner.simulator.photon.commands import Flash
+from provisioner.simulator.photon.firmware import FIRMWARE_0_7, Firmware
+from provisioner.simulator.photon.history import PhotonHistory
+from provisioner.simulator.photon.http import serve_http
+from provisioner.simulator.photon.naming import Mint
+from provisioner.simulator.photon.sim_photon import SimPhoton
+from provisioner.simulator.photon.tcp import serve_tcp
 from provisioner.simulator.radio import CHANNEL, SimRadio
 from provisioner.simulator.radio_switcher import SimSwitcherFactory
 from provisioner.simulator.surroundings import CloudLike

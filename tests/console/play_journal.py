@@ -122,7 +122,7 @@ async def play(records, speed):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(display.refresh_forever)
             for record in records:
-                while speed and now_ms() < record.mono_ms:  # noqa: ASYNC110 - the clock runs at another speed
+                while speed and now_ms() < record.mono_ms:
                     await trio.sleep(0.01)
                 last_ms = record.mono_ms
                 screen.see(record)

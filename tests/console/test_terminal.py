@@ -236,7 +236,7 @@ async def test_it_draws_what_the_screen_says(fold):
     with shown(fold(), console=live_console(output), now_ms=lambda: 0) as display:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(display.refresh_forever)
-            while "T-0001" not in output.getvalue():  # noqa: ASYNC110 - a thread draws
+            while "T-0001" not in output.getvalue():
                 await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
 
@@ -264,7 +264,7 @@ async def test_a_paused_terminal_does_not_stop_the_line(fold):
     with shown(fold(), console=live_console(output), now_ms=lambda: 0) as display:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(display.refresh_forever)
-            while not output.blocked.is_set():  # noqa: ASYNC110 - a thread draws
+            while not output.blocked.is_set():
                 await trio.sleep(0.01)  # the line works on
             nursery.cancel_scope.cancel()
         output.goes_on.set()

@@ -205,7 +205,7 @@ class SimulatedBench:
     def __init__(self, nursery):
         photon_ap, photon_firmware, radio, switcher = (
             importlib.import_module(f"provisioner.simulator.{name}")
-            for name in ("photon_ap", "photon_firmware", "radio", "radio_switcher")
+            for name in ("photon.ap", "photon.firmware", "radio", "radio_switcher")
         )
 
         class Photon:

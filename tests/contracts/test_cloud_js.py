@@ -14,10 +14,10 @@ import pytest
 import trio
 
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_http import cloud_app
+from provisioner.simulator.cloud.http import cloud_app
+from provisioner.simulator.cloud.serving import serve_cloud
+from provisioner.simulator.cloud.sim_cloud import SimCloud
 from provisioner.simulator.faults import Dice, Faults
-from provisioner.simulator.serving import serve_cloud
 
 HERE = Path(__file__).parent / "cloud_js"
 DEVICES = [f"3b00210017473532363430{number:02x}" for number in range(51, 55)]

@@ -70,7 +70,7 @@ async def test_whole_flow_through_softap_setup(flow, protocol):
     with trio.fail_after(FLOW_BUDGET_S):
         async with world.running(loopback=True):
             world.present(photon)
-            while photon.session is None or not photon.session.serving:  # noqa: ASYNC110 - it shows no event
+            while photon.session is None or not photon.session.serving:
                 await trio.sleep(0.01)
             host, port = photon.http_address if protocol == "http" else photon.tcp_address
             command = ["node", "--no-deprecation", str(flow), protocol, host, str(port), CODE]

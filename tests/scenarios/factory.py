@@ -19,8 +19,8 @@ from provisioner.errors import ExitCode
 from provisioner.journal.reader import replay
 from provisioner.simulator.checkers import Truth, check_all
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_http import cloud_app
+from provisioner.simulator.cloud.http import cloud_app
+from provisioner.simulator.cloud.sim_cloud import SimCloud
 from provisioner.simulator.factory_wifi import TEST_ROUTER
 from provisioner.simulator.faults import PROFILES, Dice
 from provisioner.simulator.operators import Habits

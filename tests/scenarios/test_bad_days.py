@@ -8,7 +8,7 @@ from factory import GOOD
 
 from provisioner.errors import ExitCode
 from provisioner.simulator.faults import PROFILES
-from provisioner.simulator.photon_history import WRITE_ATTEMPTS, Event
+from provisioner.simulator.photon.history import WRITE_ATTEMPTS, Event
 
 NONE = PROFILES["none"]
 

@@ -64,7 +64,7 @@ async def test_a_developer_account_needs_no_product(factory, autojump_clock):
 
 async def test_a_claim_code_alone_connects_a_board_that_keeps_its_wifi(factory, autojump_clock):
     """`wifi: none` with a claim: no configure-ap, the board joins what it has stored."""
-    from provisioner.simulator.photon_history import Event
+    from provisioner.simulator.photon.history import Event
 
     line = factory()
     (board,) = line.boards(1)

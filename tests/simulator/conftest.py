@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from provisioner.simulator.faults import Faults
-from provisioner.simulator.photon_http import serve_http
-from provisioner.simulator.photon_tcp import serve_tcp
+from provisioner.simulator.photon.http import serve_http
+from provisioner.simulator.photon.tcp import serve_tcp
 from provisioner.simulator.world import World
 
 CODE = "4i8pwFwPkImsnLmIj54BYJA4Z94j0OLyl7vwKecELzYGKjS9mBbM5Vra6H9T0DI"
@@ -115,7 +115,7 @@ def dechunked(answer):
 
 
 async def until_serving(photon):
-    while photon.session is None or not photon.session.serving:  # noqa: ASYNC110 - sessions come and go
+    while photon.session is None or not photon.session.serving:
         await trio.sleep(0.01)
 
 

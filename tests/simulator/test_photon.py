@@ -6,7 +6,7 @@ import trio
 from provisioner.model import SecurityType
 from provisioner.simulator.factory_wifi import FactoryNetwork
 from provisioner.simulator.faults import Faults
-from provisioner.simulator.photon_history import Event
+from provisioner.simulator.photon.history import Event
 
 
 def events(world, photon):

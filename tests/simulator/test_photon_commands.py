@@ -5,10 +5,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from provisioner.simulator.factory_wifi import Family, HeardNetwork, StoredNetwork, family_of
-from provisioner.simulator.photon_commands import Commands, Flash
-from provisioner.simulator.photon_firmware import FIRMWARE_0_6, FIRMWARE_0_7
-from provisioner.simulator.photon_history import Event
-from provisioner.simulator.photon_keys import key_pair
+from provisioner.simulator.photon.commands import Commands, Flash
+from provisioner.simulator.photon.firmware import FIRMWARE_0_6, FIRMWARE_0_7
+from provisioner.simulator.photon.history import Event
+from provisioner.simulator.photon.keys import key_pair
 
 CODE = "3GjxEdDu3eIWEs5C9WMun5etWsIC7KreXXHQ2JXAfBorHv+t26F04cFObo/FsL5"
 HEARD = [

@@ -45,7 +45,7 @@ async def test_whole_way_as_printed(curl, cloud, tools):
     wifi = f'{{"idx":0,"ssid":"TestRouter","sec":4194308,"ch":6,"pwd":"{sealed}"}}'
     assert await curl("-X", "POST", "http://192.168.0.1/configure-ap", "-d", wifi) == '{"r":0}'
     assert await curl("-X", "POST", "http://192.168.0.1/connect-ap", "-d", '{"idx":0}') == '{"r":0}'
-    while not curl.photon.flash.claimed:  # noqa: ASYNC110 - a value in flash has no event
+    while not curl.photon.flash.claimed:
         await trio.sleep(0.01)
 
     assert cloud.happened == [("online", "3b0021001747353236343033", CODE)]

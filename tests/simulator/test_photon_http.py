@@ -2,8 +2,8 @@ import pytest
 import trio
 
 from provisioner.simulator.faults import Faults
-from provisioner.simulator.photon_firmware import FIRMWARE_0_6
-from provisioner.simulator.photon_http import fits_page, parse_request
+from provisioner.simulator.photon.firmware import FIRMWARE_0_6
+from provisioner.simulator.photon.http import fits_page, parse_request
 
 HEAD = (
     b"Content-Type: application/json\r\n"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.simulator.photon_json import Kind, Value, members
+from provisioner.simulator.photon.jsmn import Kind, Value, members
 
 STRING, WORD, NESTED = Kind.STRING, Kind.WORD, Kind.NESTED
 

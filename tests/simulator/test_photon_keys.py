@@ -2,7 +2,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from provisioner.simulator.photon_keys import POOL, Undecipherable, key_pair
+from provisioner.simulator.photon.keys import POOL, Undecipherable, key_pair
 
 
 def public(number=0):

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from provisioner.model import DeviceID, parse_bssid
-from provisioner.simulator.photon_naming import Mint
+from provisioner.simulator.photon.naming import Mint
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import pytest
 import trio
 
 from provisioner.simulator.faults import Faults
-from provisioner.simulator.photon_firmware import FIRMWARE_0_6
-from provisioner.simulator.photon_history import Event
+from provisioner.simulator.photon.firmware import FIRMWARE_0_6
+from provisioner.simulator.photon.history import Event
 
 VERSION = b'\n\n{"v":2}'
 

@@ -19,7 +19,7 @@ from provisioner.errors import (
 )
 from provisioner.network.switcher import JoinPolicy, NetworkSwitcher, Uplink
 from provisioner.simulator.faults import Faults
-from provisioner.simulator.photon_history import Event
+from provisioner.simulator.photon.history import Event
 from provisioner.simulator.radio import Act
 
 GET = b"GET /version HTTP/1.1\r\nConnection: close\r\n\r\n"

@@ -7,7 +7,7 @@ from provisioner.simulator.clock import SimClock
 from provisioner.simulator.factory_wifi import FactoryNetwork
 from provisioner.simulator.faults import profile
 from provisioner.simulator.operators import Habits
-from provisioner.simulator.photon_history import Event
+from provisioner.simulator.photon.history import Event
 from provisioner.simulator.world import World
 
 GUEST = FactoryNetwork("Guest", "", SecurityType.OPEN)

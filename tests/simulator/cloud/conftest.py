@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.cloud import CloudRules, SimCloud
-from provisioner.simulator.cloud_http import cloud_app
+from provisioner.simulator.cloud.http import cloud_app
+from provisioner.simulator.cloud.sim_cloud import CloudRules, SimCloud
 from provisioner.simulator.faults import Dice, Faults
 
 CALM = Faults(cloud_latency_s=(0.0, 0.0), owner_lag_s=(0.0, 0.0))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from provisioner.simulator.cloud import CloudRules, What
+from provisioner.simulator.cloud.sim_cloud import CloudRules, What
 
 DEVICE = "3b0021001747353236343033"
 PATH = "/v1/products/1319/customers"

@@ -5,7 +5,7 @@ import re
 import pytest
 import trio
 
-from provisioner.simulator.cloud import CloudRules, What
+from provisioner.simulator.cloud.sim_cloud import CloudRules, What
 
 HEX40 = re.compile(r"[0-9a-f]{40}")
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from provisioner.secrets import ClaimCode
-from provisioner.simulator.cloud import CloudRules, What
+from provisioner.simulator.cloud.sim_cloud import CloudRules, What
 
 DEVICE = "3b0021001747353236343033"
 OTHER = "3b0021001747353236343034"

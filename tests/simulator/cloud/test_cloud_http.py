@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.cloud import CloudRules, SimCloud, What
-from provisioner.simulator.cloud_http import ROUTES, AnswerCut, cloud_app
+from provisioner.simulator.cloud.http import ROUTES, AnswerCut, cloud_app
+from provisioner.simulator.cloud.sim_cloud import CloudRules, SimCloud, What
 from provisioner.simulator.faults import Dice, Faults
 
 DEVICE = "3b0021001747353236343033"

@@ -2,8 +2,8 @@
 
 import trio
 
-from provisioner.simulator.cloud import CloudRules, What
-from provisioner.simulator.cloud_limits import SlidingCount
+from provisioner.simulator.cloud.limits import SlidingCount
+from provisioner.simulator.cloud.sim_cloud import CloudRules, What
 
 
 def test_a_window_slides():

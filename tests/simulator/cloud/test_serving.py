@@ -12,9 +12,9 @@ import pytest
 import trio
 from starlette.routing import Router
 
-from provisioner.simulator.cloud import What
-from provisioner.simulator.cloud_http import cloud_app
-from provisioner.simulator.serving import serve_cloud
+from provisioner.simulator.cloud.http import cloud_app
+from provisioner.simulator.cloud.serving import serve_cloud
+from provisioner.simulator.cloud.sim_cloud import What
 
 DEVICE = "3b0021001747353236343033"
 DEVELOPER_CODE = "curl -X POST https://api.particle.io/v1/device_claims?access_token=USER"

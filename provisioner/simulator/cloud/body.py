@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from provisioner.simulator.cloud_api import Body
-from provisioner.simulator.cloud_rules import Json, Refused, said_no
+from provisioner.simulator.cloud.api import Body
+from provisioner.simulator.cloud.rules import Json, Refused, said_no
 
 _LIST_KEY = re.compile(r"([^\[\]]+)\[\d*\]")
 _PARTS_MAX = 1000

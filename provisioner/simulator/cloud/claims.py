@@ -9,10 +9,10 @@ Rule 3: an ignored code is not spent: the same device may come back with it afte
 from __future__ import annotations
 
 from provisioner.secrets import ClaimCode
-from provisioner.simulator.cloud_accounts import Accounts, Mint
-from provisioner.simulator.cloud_fleet import Fleet
-from provisioner.simulator.cloud_rules import CloudRules
-from provisioner.simulator.cloud_state import History, SimAccount, SimCode, SimDevice, What
+from provisioner.simulator.cloud.accounts import Accounts, Mint
+from provisioner.simulator.cloud.fleet import Fleet
+from provisioner.simulator.cloud.rules import CloudRules
+from provisioner.simulator.cloud.state import History, SimAccount, SimCode, SimDevice, What
 
 
 class Claims:

@@ -16,7 +16,7 @@ from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.trio import serve
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from provisioner.simulator.cloud_http import AnswerCut
+from provisioner.simulator.cloud.http import AnswerCut
 
 GRACE_S = 1.0
 KEEP_ALIVE_S = 75.0  # nginx's default

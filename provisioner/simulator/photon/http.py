@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from provisioner.simulator.photon import SimPhoton
-from provisioner.simulator.photon_commands import NAMES
+from provisioner.simulator.photon.commands import NAMES
+from provisioner.simulator.photon.sim_photon import SimPhoton
 
 SEGMENT_BYTES = 1460
 _SHORTEST_REQUEST = 18

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 
 from provisioner.model import printable
 from provisioner.simulator.factory_wifi import Family, HeardNetwork, StoredNetwork, family_of
-from provisioner.simulator.photon_firmware import Firmware
-from provisioner.simulator.photon_history import Event
-from provisioner.simulator.photon_json import Kind, Value, members
-from provisioner.simulator.photon_keys import KeyPair, Undecipherable
+from provisioner.simulator.photon.firmware import Firmware
+from provisioner.simulator.photon.history import Event
+from provisioner.simulator.photon.jsmn import Kind, Value, members
+from provisioner.simulator.photon.keys import KeyPair, Undecipherable
 
 NAMES = ("version", "device-id", "scan-ap", "configure-ap", "connect-ap", "public-key", "set")
 READS_BODY = ("set", "configure-ap")  # the others leave theirs unread on the socket

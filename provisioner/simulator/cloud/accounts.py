@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from provisioner.secrets import CLAIM_CODE_CHARACTERS
-from provisioner.simulator.cloud_rules import CloudRules, oauth_refused
-from provisioner.simulator.cloud_state import SimAccount, SimClient, SimProduct, SimToken, TokenKind
+from provisioner.simulator.cloud.rules import CloudRules, oauth_refused
+from provisioner.simulator.cloud.state import SimAccount, SimClient, SimProduct, SimToken, TokenKind
 from provisioner.simulator.faults import Dice
 
 _BASE64 = string.ascii_letters + string.digits + "+/"

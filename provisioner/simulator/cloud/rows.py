@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from provisioner.simulator.cloud_rules import CloudRules, Json
-from provisioner.simulator.cloud_state import SimAccount, SimDevice, SimProduct
+from provisioner.simulator.cloud.rules import CloudRules, Json
+from provisioner.simulator.cloud.state import SimAccount, SimDevice, SimProduct
 
 SYSTEM_VERSION = "2.3.1"
 Row = dict[str, Json]

@@ -20,15 +20,15 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from provisioner.simulator import cloud_api_customers as customers
-from provisioner.simulator import cloud_api_devices as devices
-from provisioner.simulator import cloud_api_products as products
-from provisioner.simulator import cloud_api_tokens as tokens
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_api import Answer, Ask, Endpoint
-from provisioner.simulator.cloud_body import basic_credentials, bearer_token, parse_body
-from provisioner.simulator.cloud_rules import Json, Refused, said_no
-from provisioner.simulator.cloud_state import What
+from provisioner.simulator.cloud import api_customers as customers
+from provisioner.simulator.cloud import api_devices as devices
+from provisioner.simulator.cloud import api_products as products
+from provisioner.simulator.cloud import api_tokens as tokens
+from provisioner.simulator.cloud.api import Answer, Ask, Endpoint
+from provisioner.simulator.cloud.body import basic_credentials, bearer_token, parse_body
+from provisioner.simulator.cloud.rules import Json, Refused, said_no
+from provisioner.simulator.cloud.sim_cloud import SimCloud
+from provisioner.simulator.cloud.state import What
 
 ROUTES: Mapping[str, Mapping[str, Endpoint]] = {
     "/oauth/token": {"POST": tokens.oauth_token},

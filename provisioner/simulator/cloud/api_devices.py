@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_api import OK, Answer, Ask, account_of_caller, caller, may_see
-from provisioner.simulator.cloud_api_products import change, ping
-from provisioner.simulator.cloud_rows import Row, stamp, user_device, user_row
-from provisioner.simulator.cloud_rules import Refused, claim_refused, device_not_recognised, permission_denied, said_no
-from provisioner.simulator.cloud_state import SimAccount, SimDevice
+from provisioner.simulator.cloud.api import OK, Answer, Ask, account_of_caller, caller, may_see
+from provisioner.simulator.cloud.api_products import change, ping
+from provisioner.simulator.cloud.rows import Row, stamp, user_device, user_row
+from provisioner.simulator.cloud.rules import Refused, claim_refused, device_not_recognised, permission_denied, said_no
+from provisioner.simulator.cloud.sim_cloud import SimCloud
+from provisioner.simulator.cloud.state import SimAccount, SimDevice
 
 _FOREIGN = "That belongs to someone else. To request a transfer add ?request_transfer=true to the URL."
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from provisioner.simulator.cloud_accounts import Accounts
-from provisioner.simulator.cloud_rules import CloudRules
-from provisioner.simulator.cloud_state import History, SimAccount, SimDevice, SimProduct, What
+from provisioner.simulator.cloud.accounts import Accounts
+from provisioner.simulator.cloud.rules import CloudRules
+from provisioner.simulator.cloud.state import History, SimAccount, SimDevice, SimProduct, What
 from provisioner.simulator.faults import Dice
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import trio
 
-from provisioner.simulator.photon_firmware import Firmware
+from provisioner.simulator.photon.firmware import Firmware
 
 TCP_SOCKETS = 5
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_api import (
+from provisioner.simulator.cloud.api import (
     OK,
     Answer,
     Ask,
@@ -13,10 +12,11 @@ from provisioner.simulator.cloud_api import (
     product_for_caller,
     product_in_path,
 )
-from provisioner.simulator.cloud_api_tokens import client_of, issue
-from provisioner.simulator.cloud_rows import page_of, product_row
-from provisioner.simulator.cloud_rules import Json, oauth_refused, said_no
-from provisioner.simulator.cloud_state import SimAccount, SimProduct, TokenKind, What
+from provisioner.simulator.cloud.api_tokens import client_of, issue
+from provisioner.simulator.cloud.rows import page_of, product_row
+from provisioner.simulator.cloud.rules import Json, oauth_refused, said_no
+from provisioner.simulator.cloud.sim_cloud import SimCloud
+from provisioner.simulator.cloud.state import SimAccount, SimProduct, TokenKind, What
 
 
 def create_customer(cloud: SimCloud, ask: Ask) -> Answer:

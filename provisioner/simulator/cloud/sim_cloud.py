@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.cloud_accounts import Accounts, Mint
-from provisioner.simulator.cloud_claims import Claims
-from provisioner.simulator.cloud_fleet import Fleet
-from provisioner.simulator.cloud_limits import Limits
-from provisioner.simulator.cloud_rules import CloudRules
-from provisioner.simulator.cloud_state import (
+from provisioner.simulator.cloud.accounts import Accounts, Mint
+from provisioner.simulator.cloud.claims import Claims
+from provisioner.simulator.cloud.fleet import Fleet
+from provisioner.simulator.cloud.limits import Limits
+from provisioner.simulator.cloud.rules import CloudRules
+from provisioner.simulator.cloud.state import (
     PHOTON,
     Happening,
     History,

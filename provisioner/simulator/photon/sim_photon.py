@@ -16,14 +16,14 @@ from collections.abc import Iterable
 
 import trio
 
-from provisioner.simulator import photon_firmware as takes
 from provisioner.simulator.factory_wifi import HeardNetwork, first_joined
 from provisioner.simulator.faults import Faults
-from provisioner.simulator.photon_ap import ApSession
-from provisioner.simulator.photon_commands import Commands, Flash, fingerprint
-from provisioner.simulator.photon_firmware import FIRMWARE_0_7, Firmware
-from provisioner.simulator.photon_history import Event
-from provisioner.simulator.photon_keys import key_pair
+from provisioner.simulator.photon import firmware as takes
+from provisioner.simulator.photon.ap import ApSession
+from provisioner.simulator.photon.commands import Commands, Flash, fingerprint
+from provisioner.simulator.photon.firmware import FIRMWARE_0_7, Firmware
+from provisioner.simulator.photon.history import Event
+from provisioner.simulator.photon.keys import key_pair
 from provisioner.simulator.surroundings import Surroundings
 
 Address = tuple[str, int]
@@ -233,7 +233,7 @@ class SimPhoton:
     async def perform(self, command: str, body: bytes, *, via: str) -> tuple[bytes, ...] | None:
         """Carry out one command; return the writes of its answer, empty if it was not understood, None if it is lost.
 
-        `command` is one of `photon_commands.NAMES`; `via` names where the connection came from.
+        `command` is one of `commands.NAMES`; `via` names where the connection came from.
         """
         session = self.session
         if session is None:

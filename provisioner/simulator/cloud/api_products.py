@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_api import (
+from provisioner.simulator.cloud.api import (
     NO_CONTENT,
     OK,
     Answer,
@@ -15,10 +14,11 @@ from provisioner.simulator.cloud_api import (
     may_see,
     product_for_caller,
 )
-from provisioner.simulator.cloud_fleet import ImportLists
-from provisioner.simulator.cloud_rows import Row, page_of, product_device, product_object, product_row, select, stamp
-from provisioner.simulator.cloud_rules import CloudRules, Json, permission_denied, said_no
-from provisioner.simulator.cloud_state import SimAccount, SimDevice, SimProduct, What
+from provisioner.simulator.cloud.fleet import ImportLists
+from provisioner.simulator.cloud.rows import Row, page_of, product_device, product_object, product_row, select, stamp
+from provisioner.simulator.cloud.rules import CloudRules, Json, permission_denied, said_no
+from provisioner.simulator.cloud.sim_cloud import SimCloud
+from provisioner.simulator.cloud.state import SimAccount, SimDevice, SimProduct, What
 
 
 def show_product(cloud: SimCloud, ask: Ask) -> Answer:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_api import NO_CONTENT, OK, Answer, Ask, account_of_caller, caller, product_for_caller
-from provisioner.simulator.cloud_rows import product_object, stamp
-from provisioner.simulator.cloud_rules import NO_STORE, Json, Refused, oauth_refused, said_no
-from provisioner.simulator.cloud_state import SimAccount, SimClient, SimProduct, SimToken, TokenKind, What
+from provisioner.simulator.cloud.api import NO_CONTENT, OK, Answer, Ask, account_of_caller, caller, product_for_caller
+from provisioner.simulator.cloud.rows import product_object, stamp
+from provisioner.simulator.cloud.rules import NO_STORE, Json, Refused, oauth_refused, said_no
+from provisioner.simulator.cloud.sim_cloud import SimCloud
+from provisioner.simulator.cloud.state import SimAccount, SimClient, SimProduct, SimToken, TokenKind, What
 
 _NO_LIMIT_S = 100 * 365 * 86400
 

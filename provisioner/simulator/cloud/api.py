@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_rules import Json, permission_denied, said_no
-from provisioner.simulator.cloud_state import SimAccount, SimDevice, SimProduct, SimToken, TokenKind
+from provisioner.simulator.cloud.rules import Json, permission_denied, said_no
+from provisioner.simulator.cloud.sim_cloud import SimCloud
+from provisioner.simulator.cloud.state import SimAccount, SimDevice, SimProduct, SimToken, TokenKind
 
 
 @dataclass(frozen=True, slots=True)

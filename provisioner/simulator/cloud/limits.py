@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from provisioner.simulator.cloud_rules import CloudRules
+from provisioner.simulator.cloud.rules import CloudRules
 
 WINDOW_S = 300.0
 HOUR_S = 3600.0

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import trio
 
-from provisioner.simulator.photon import SimPhoton
-from provisioner.simulator.photon_ap import ApSession
-from provisioner.simulator.photon_commands import NAMES, READS_BODY
+from provisioner.simulator.photon.ap import ApSession
+from provisioner.simulator.photon.commands import NAMES, READS_BODY
+from provisioner.simulator.photon.sim_photon import SimPhoton
 
 _NAME_BYTES = 30
 _BODY_BYTES_MAX = 65_536
