@@ -49,9 +49,7 @@ class Desk:
     async def come_online(self, id_):
         await trio.sleep(self.online_s)
         device = self.line.manifest.find(id_)
-        self.line.cloud.change(
-            device, online=True, owner=OWNER, last_handshake_at=cloud_time(trio.current_time())
-        )
+        self.line.cloud.change(device, online=True, owner=OWNER, last_handshake_at=cloud_time(trio.current_time()))
 
     async def hand_over(self, done):
         wanted = Expectation(
@@ -196,9 +194,10 @@ async def test_a_window_prepares_on_the_uplink_works_away_from_it_and_comes_back
     assert all(is_away == (event.startswith(("visit.", "connect."))) for event, is_away in away
                if event.startswith(("visit.", "connect.", "device.confirmed")))  # fmt: skip
     order = [event for event, _ in away if event in ("visit.ended", "device.confirmed")]
-    assert order == ["visit.ended"] * 2 + ["device.confirmed"] * 2 + ["visit.ended"] * 2 + [
-        "device.confirmed"
-    ] * 2 + ["visit.ended", "device.confirmed"]
+    assert order == ["visit.ended"] * 2 + ["device.confirmed"] * 2 + ["visit.ended"] * 2 + ["device.confirmed"] * 2 + [
+        "visit.ended",
+        "device.confirmed",
+    ]
     assert desk.preloads[:3] == [[1, 2, 3, 4, 5], [3, 4, 5], [5]]
     assert desk.switcher.restored == 3
 
@@ -317,12 +316,27 @@ async def scans(*texts, pause_s=0.1):
 
 async def test_one_scan_is_one_board(desk, autojump_clock):
     desk = desk(3)
-    desk.begin(desk.shift.work_scanned, scans(id_of(2), id_of(3), pause_s=10))
-    await trio.sleep(100)
+    desk.photons[0].listening = False
+    desk.begin(desk.shift.work_scanned, scans(id_of(2), id_of(1), pause_s=10))
+    await trio.sleep(8)
+    assert desk.switcher.scans == 0, "nothing is done without a scan"
+    await trio.sleep(6)
+    desk.photons[0].listening, desk.photons[2].listening = True, False
+    await trio.sleep(60)
 
     assert desk.ended, "the scanner has no more"
     visited = [r.device for r in desk.line.named("visit.ended") if r.outcome == "pass"]
-    assert visited == [id_of(2), id_of(3)]
+    assert visited == [id_of(2), id_of(1)]
+
+
+async def test_another_board_on_the_jig_ends_the_scan_without_a_write(desk, autojump_clock):
+    desk = desk(2)
+    desk.photons[1].listening = False
+    desk.begin(desk.shift.work_scanned, scans(id_of(2)))
+    await trio.sleep(60)
+
+    assert [r.code for r in desk.line.named("visit.ended")] == ["not_the_scanned_device"]
+    assert desk.photons[0].writes() == []
 
 
 async def test_junk_is_refused_and_the_next_scan_is_taken(desk, autojump_clock):
@@ -393,7 +407,7 @@ def test_a_label_names_a_device_or_a_setup_network(text, wanted):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "junk", id_of(9), "Photon-KL0Z", "Photon-KLJZX", "KLJZ\x00", "\x1b]0;x\x07", "ＫＬＪＺ", "'; DROP--"]
+    "text", ["", "junk!", id_of(9), "Photon-KL0Z", "Photon-KLJZX", "KLJZ\x00", "\x1b]0;x\x07", "ＫＬＪＺ", "'; DROP--"]
 )
 def test_any_other_label_is_refused_without_its_control_bytes(text):
     with pytest.raises(NotInManifest) as refused:
