@@ -217,12 +217,11 @@ async def test_a_window_ends_before_its_codes_grow_old(desk, autojump_clock):
     desk = desk(5, budgets=Budgets(claim_code_age_s=30.0))
     desk.switcher.join_s = 8.0
     desk.begin(desk.shift.work_in_windows, desk.line.uplink, desk.preload)
-    while desk.switcher.restored == 0:
-        await trio.sleep(0.1)
+    await trio.sleep(200)
 
-    assert 1 <= len(desk.switcher.joins) < 5
-    assert trio.current_time() < 45
-    desk.stop_gently()
+    assert desk.switcher.restored >= 2
+    assert desk.pass_count() == 5
+    assert {r.code for r in desk.line.named("visit.ended")} == {None}, "no visit found its code too old"
 
 
 async def test_a_window_whose_codes_are_gone_goes_back_for_more(desk, autojump_clock):
@@ -232,6 +231,7 @@ async def test_a_window_whose_codes_are_gone_goes_back_for_more(desk, autojump_c
 
     assert desk.pass_count() == 4
     assert "device.failed" not in desk.line.events()
+    assert len(desk.switcher.joins) <= 8, "one board too many a window, not all of them"
 
 
 async def test_the_uplink_is_restored_also_when_the_run_is_cancelled(desk, autojump_clock):
