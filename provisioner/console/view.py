@@ -131,6 +131,11 @@ class Screen:
         if device is not None and device.state is State.LISTED:
             self._move(device, State.IMPORTED)
 
+    def _device_resumed(self, record: Record, _: StationView) -> None:
+        device = self._find(record)
+        if device is not None:
+            self._move(device, State.CONNECTING)
+
     def _device_returned(self, record: Record, _: StationView) -> None:
         device = self._find(record)
         if device is not None:
@@ -309,6 +314,7 @@ _FOLDS: Final[Mapping[str, _Fold]] = {
     "device.imported": Screen._device_imported,
     "device.carried": Screen._device_carried,
     "device.returned": Screen._device_returned,
+    "device.resumed": Screen._device_resumed,
     **dict.fromkeys(_FINALS, Screen._device_ended),
     "visit.started": Screen._visit_started,
     "device.identified": Screen._device_identified,

@@ -114,9 +114,9 @@ class Confirmer:
         """Take in a device after its visit, or one that waits to be claimed online. Waits while the place is full."""
         await self._take_in(wanted, station=station, budget_s=self._budgets.confirm_s)
 
-    async def settle(self, wanted: Expectation) -> None:
+    async def settle(self, wanted: Expectation, *, budget_s: float) -> None:
         """Take in a device that an earlier run left open: if the cloud does not prove it soon, it may be visited."""
-        await self._take_in(wanted, station=None, budget_s=self._budgets.settle_s, left_by_earlier_run=True)
+        await self._take_in(wanted, station=None, budget_s=budget_s, left_by_earlier_run=True)
 
     def judge_read(self, wanted: Expectation, seen: CloudDevice) -> None:
         """Give a device its outcome from a read that was just made (import only: the product list is the proof)."""

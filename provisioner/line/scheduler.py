@@ -233,7 +233,7 @@ class _Run:
         for _ in range(self.parts.settings.limits.confirmations_at_once):
             line.start_soon(self.confirmer.work)
         self._confirm_imported()
-        await self._settle_earlier()
+        line.start_soon(self._settle, self._resume_earlier())
         self._shifts_open = len(self.parts.stations)
         if self._shifts_open:
             self._shifts_over = trio.Event()
@@ -251,15 +251,34 @@ class _Run:
             if not device.needs_visit and device.claim.to is ClaimTo.NONE:
                 self.confirmer.judge_read(self._expect(device), self.importer.membership.seen[device.id])
 
-    async def _settle_earlier(self) -> None:
-        """An intention to connect without a proof: ask the cloud before anybody touches the board again."""
-        for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
-            earlier = self.parts.history.of(device.id)
-            if earlier is not None and earlier.connecting:
-                await self.confirmer.settle(
-                    self._expect(device, visited=True, before=earlier.handshake_before, since=earlier.cloud_from)
-                )
-        await self.confirmer.wait_empty()
+    def _resume_earlier(self) -> list[tuple[ListedDevice, Earlier]]:
+        """An intention to connect without a proof: no station may touch the board before the cloud has been asked."""
+        found = self._open_from_earlier()
+        for device, _ in found:
+            self.parts.journal.append("device.resumed", **row_of(device))
+        return found
+
+    async def _settle(self, found: list[tuple[ListedDevice, Earlier]]) -> None:
+        """Ask the cloud about these; a board that was told to connect a moment ago gets the rest of its time."""
+        budgets = self.parts.settings.budgets
+        for device, earlier in found:
+            now = self.parts.cloud.clock.at(trio.current_time())
+            since_s = (now - earlier.cloud_from).total_seconds() if now and earlier.cloud_from else budgets.confirm_s
+            await self.confirmer.settle(
+                self._expect(device, visited=True, before=earlier.handshake_before, since=earlier.cloud_from),
+                budget_s=max(budgets.settle_s, budgets.confirm_s - since_s),
+            )
+
+    def _open_from_earlier(self) -> list[tuple[ListedDevice, Earlier]]:
+        """Devices that an earlier run told to connect, and that this run has neither proven nor visited."""
+        found = [
+            (device, self.parts.history.of(device.id)) for device in self.parts.ledger.devices_in([State.IMPORTED])
+        ]
+        return [
+            (device, earlier)
+            for device, earlier in found
+            if earlier is not None and earlier.connecting and not self.parts.ledger[device.id].visits
+        ]
 
     async def _claim_when_online(self) -> None:
         """Policy `online` without Wi-Fi: no station sees the device; it is claimed when the cloud does."""
@@ -353,6 +372,8 @@ class _Run:
         if not self.stop.by_person and self.hold.cloud_is_open:
             with trio.move_on_after(self.parts.settings.budgets.confirm_s):
                 await self.confirmer.wait_empty()
+                await self._settle(self._resume_earlier())  # once more: a board may have come online since
+                await self.confirmer.wait_empty()
         self.work_scope.cancel()
 
     async def watch_site(self) -> None:
@@ -401,11 +422,10 @@ class _Run:
                 self._close(device, RunEnded(f"{device.id}: {self.stop.why}"), unknown=state is State.CONNECTING)
         if import_only:
             return
+        for device, _ in self._open_from_earlier():
+            self._close(device, NotProven(f"{device.id} was told to connect in an earlier run"), unknown=True)
         for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
-            earlier = self.parts.history.of(device.id)
-            if earlier is not None and earlier.connecting and self.parts.ledger[device.id].visits == 0:
-                self._close(device, NotProven(f"{device.id} was told to connect in an earlier run"), unknown=True)
-            elif self.parts.ledger[device.id].visits:
+            if self.parts.ledger[device.id].visits:
                 self._close(
                     device, RunEnded(f"{device.id} was visited, but not finished: {self.stop.why}"), unknown=False
                 )

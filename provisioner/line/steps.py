@@ -69,7 +69,14 @@ NEXT: Mapping[State, Mapping[str, State]] = MappingProxyType(
             **_FINALS,
             **_stays(State.LISTED, "device.identified", "visit.ended"),
         },
-        State.IMPORTED: {**_IMPORTS, **_LOOKED_AT, **_RETURNED, **_FINALS, **_stays(State.IMPORTED, "visit.ended")},
+        State.IMPORTED: {
+            "device.resumed": State.CONNECTING,  # an earlier run told it to connect and did not see the end
+            **_IMPORTS,
+            **_LOOKED_AT,
+            **_RETURNED,
+            **_FINALS,
+            **_stays(State.IMPORTED, "visit.ended"),
+        },
         State.IDENTIFIED: {
             "claim_code.accepted": State.CLAIM_CODE_SET,
             "wifi.accepted": State.CONFIGURED,

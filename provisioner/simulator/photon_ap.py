@@ -40,10 +40,8 @@ class ApSession:
 
     @contextmanager
     def connection(self) -> Iterator[None]:
-        """Run the body for as long as this network is there."""
+        """Run the body for as long as this network, which is there now, stays."""
         with trio.CancelScope() as scope:
-            if self.gone.is_set():
-                scope.cancel()
             self._scopes.add(scope)
             try:
                 yield

@@ -32,10 +32,15 @@ class Undecipherable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """An RSA-1024 pair, e 65537."""
+    """An RSA-1024 pair by its two primes; e is 65537."""
 
-    modulus: int
-    private_exponent: int = field(repr=False)
+    p: int = field(repr=False)
+    q: int = field(repr=False)
+
+    @property
+    def modulus(self) -> int:
+        """The public half."""
+        return self.p * self.q
 
     def public_slot(self) -> bytes:
         """The 294 bytes that `public-key` answers: X.509 SubjectPublicKeyInfo in DER, padded with zeros."""
@@ -47,11 +52,17 @@ class KeyPair:
         number = int.from_bytes(sealed)
         if len(sealed) != _BITS // 8 or number >= self.modulus:
             raise Undecipherable(padding=False)
-        padded = pow(number, self.private_exponent, self.modulus).to_bytes(_BITS // 8)
+        padded = self._private_operation(number).to_bytes(_BITS // 8)
         filler, zero, text = padded[2:].partition(b"\0")
         if padded[:2] != b"\0\2" or not zero or len(filler) < 8:
             raise Undecipherable(padding=True)
         return text
+
+    def _private_operation(self, number: int) -> int:
+        """By Chinese remainders: four times as fast, and a shift of thousands does it thousands of times."""
+        of_p = pow(number, pow(_E, -1, self.p - 1), self.p)
+        of_q = pow(number, pow(_E, -1, self.q - 1), self.q)
+        return of_q + (of_p - of_q) * pow(self.q, -1, self.p) % self.p * self.q
 
 
 def key_pair(number: int) -> KeyPair:
@@ -66,7 +77,7 @@ def _made(number: int) -> KeyPair:
         p, q = _prime(dice), _prime(dice)
         phi = (p - 1) * (q - 1)
         if p != q and (p * q).bit_length() == _BITS and math.gcd(_E, phi) == 1:
-            return KeyPair(p * q, pow(_E, -1, phi))
+            return KeyPair(p, q)
 
 
 def _prime(dice: random.Random) -> int:

@@ -423,7 +423,7 @@ async def test_what_an_earlier_run_left_open_is_proven_soon_or_goes_to_a_station
     (device,) = desk.line.devices
     if proven:
         desk.online(device)
-    await desk.confirmer.settle(desk.wanted(device, since=0))
+    await desk.confirmer.settle(desk.wanted(device, since=0), budget_s=10)
     with trio.fail_after(11):
         await settled(desk)
 

@@ -46,7 +46,7 @@ class Factory:
     allow_takeover: tuple = ()
     wifi_password: str = TEST_ROUTER.password
     client_secret: str | None = None
-    habits: Habits = Habits()
+    habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self):
         self.clock, self.dice = SimClock(), Dice(self.seed)

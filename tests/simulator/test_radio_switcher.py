@@ -1,5 +1,6 @@
 """The simulated switcher keeps the seam's promises; the shared contract suite covers what all back ends promise."""
 
+import contextlib
 import errno
 import os
 
@@ -84,8 +85,8 @@ async def _cannot_dial(link, host, port, number):
 
 
 async def _meets_the_end(stream):
-    with pytest.raises(trio.BrokenResourceError):
-        await stream.receive_some(10)
+    with contextlib.suppress(trio.BrokenResourceError):  # or the end of the stream, whichever comes first
+        assert await stream.receive_some(10) == b""
 
 
 async def test_other_hosts_and_ports_cannot_be_reached(autojump_clock, bench, switcher):

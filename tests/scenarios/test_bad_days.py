@@ -1,0 +1,271 @@
+"""When reality does not behave: each thing that goes wrong has its own name, blame and end; nothing lies."""
+
+from dataclasses import replace
+
+import pytest
+import trio
+from factory import GOOD
+
+from provisioner.errors import ExitCode
+from provisioner.simulator.faults import PROFILES
+from provisioner.simulator.photon_history import WRITE_ATTEMPTS, Event
+
+NONE = PROFILES["none"]
+
+
+async def test_a_stranger_is_named_once_and_never_written_to(factory, autojump_clock):
+    line = factory()
+    (stranger,) = line.strange_boards(1)
+    line.boards(3)
+
+    end = await line.work()
+
+    end.good(**{"pass": 3})
+    assert not list(line.world.history.of(stranger.device_id, *WRITE_ATTEMPTS))
+    (seen,) = end.events("stranger.seen")
+    assert (seen.device, seen.code, seen.blame) == (stranger.device_id, "stranger_device", "operator")
+
+
+async def test_somebody_elses_device_is_never_taken(factory, autojump_clock):
+    line = factory()
+    foreign, _ours = line.boards(2)
+    line.cloud.put_in_product(foreign.device_id)
+    line.cloud.set_owner(foreign.device_id, "somebody@example.com")
+
+    end = await line.work()
+
+    end.good(**{"pass": 1, "fail": 1})
+    assert end.outcome(foreign) == ("failed", "takeover_refused")
+    assert not list(line.world.history.of(foreign.device_id, *WRITE_ATTEMPTS))
+    assert line.cloud.find_device(foreign.device_id).owner.username == "somebody@example.com"
+
+
+async def test_a_take_over_that_the_manifest_names_is_done(factory, autojump_clock):
+    line = factory()
+    (board,) = line.boards(1)
+    line.cloud.put_in_product(board.device_id)
+    line.cloud.set_owner(board.device_id, "somebody@example.com")
+    line.allow_takeover = (board.device_id,)
+
+    end = await line.work()
+
+    end.good(**{"pass": 1})
+
+
+async def test_a_wrong_wifi_password_holds_the_line_after_three_boards(factory, autojump_clock):
+    line = factory(wifi_password="not the password", stations=1)
+    boards = line.boards(12)
+
+    end = await line.work()
+
+    assert end.wrong == []
+    assert end.exit == ExitCode.HELD_BY_SITE
+    rejected = [board for board in boards if end.outcome(board) == ("failed", "wifi_credentials_rejected")]
+    assert len(rejected) >= 3
+    touched = [board for board in boards if line.world.history.written_to(board.device_id)]
+    assert len(touched) < len(boards)  # boards were kept from it
+    held = end.events("line.held")
+    assert [(r.code, r.blame) for r in held] == [("wifi_credentials_rejected", "site")]
+
+
+async def test_a_factory_network_that_is_off_holds_the_line_before_anything_connects(factory, autojump_clock):
+    line = factory()
+    line.world.factory_networks.clear()
+    boards = line.boards(6)
+
+    end = await line.work()
+
+    assert end.exit == ExitCode.HELD_BY_SITE
+    assert end.wrong == []
+    assert {r.code for r in end.events("line.held")} == {"factory_network_not_heard"}
+    assert not any(list(line.world.history.of(board.device_id, Event.CONNECT)) for board in boards)
+
+
+async def test_a_lost_answer_to_connect_ap_is_no_failure(factory, autojump_clock):
+    line = factory(faults=replace(NONE, connect_reply_lost=1.0))
+    line.boards(4)
+
+    end = await line.work()
+
+    end.good(**{"pass": 4})
+    assert len(end.events("connect.unanswered")) >= 4
+
+
+async def test_lost_answers_to_other_commands_are_repeated_once_and_then_visited_again(factory, autojump_clock):
+    line = factory(faults=replace(NONE, reply_lost=0.15), limits={"device_attempts_max": 10})
+    line.boards(4)
+
+    end = await line.work()
+
+    assert end.wrong == []
+    assert end.outcomes().get("pass", 0) == 4, end.screen
+
+
+async def test_setup_networks_that_vanish_at_any_step_never_lose_a_device(factory, autojump_clock):
+    line = factory(faults=replace(NONE, ap_vanishes=0.1), limits={"device_attempts_max": 10}, seed=3)
+    line.boards(6)
+
+    end = await line.work()
+
+    assert end.wrong == []
+    assert any(r.code == "link_lost" for r in end.events("visit.ended"))
+    assert end.outcomes().get("pass", 0) == 6, end.screen
+
+
+async def test_a_device_that_never_reaches_the_cloud_is_unproven_not_failed(factory, autojump_clock):
+    line = factory(faults=replace(NONE, never_online=1.0))
+    (board,) = line.boards(1)
+
+    end = await line.work()
+
+    end.good(unknown=1)
+    assert end.exit == ExitCode.SOME_UNKNOWN
+    assert end.outcome(board) == ("unknown", "not_proven")
+
+
+async def test_a_claim_code_that_the_cloud_does_not_honour_is_not_a_pass(factory, autojump_clock):
+    line = factory(faults=replace(NONE, claim_code_forgotten=1.0))
+    (board,) = line.boards(1)
+
+    end = await line.work()
+
+    end.good(fail=1)
+    assert end.outcome(board) == ("failed", "not_claimed")
+
+
+async def test_a_slow_owner_field_is_waited_for(factory, autojump_clock):
+    line = factory(faults=replace(NONE, owner_lag_s=(30.0, 40.0)))
+    line.boards(2)
+
+    (await line.work()).good(**{"pass": 2})
+
+
+async def test_a_unit_without_dhcp_fails_alone(factory, autojump_clock):
+    line = factory()
+    (dead,) = line.boards(1, faults=replace(NONE, dhcp_dead=1.0))
+    line.boards(3)
+
+    end = await line.work()
+
+    assert end.wrong == []
+    assert end.outcomes() == {"pass": 3, "skipped": 1}
+    assert end.outcome(dead) == ("skipped", "not_seen")
+    assert {r.code for r in end.events("visit.ended") if r.outcome == "fail"} == {"no_address"}
+
+
+async def test_bad_ids_are_refused_and_the_others_are_in(factory, autojump_clock):
+    line = factory()
+    unknown, foreign, good = line.boards(3)
+    line.cloud.fleet._devices.pop(unknown.device_id)
+    line.cloud.add_user("outsider@example.com")
+    line.cloud.set_owner(foreign.device_id, "outsider@example.com")
+
+    end = await line.work()
+
+    assert end.outcome(unknown) == ("refused", "import_invalid")
+    assert end.outcome(foreign) == ("refused", "import_nonmember")
+    assert end.outcome(good) == ("confirmed", None)
+    assert end.exit == ExitCode.SOME_FAILED
+
+
+async def test_rows_that_the_reply_forgets_are_sent_once_more_and_then_named(factory, autojump_clock):
+    line = factory(faults=replace(NONE, import_row_missing=0.5), seed=5)
+    line.boards(8)
+    async with line.alive(bring=False):
+        end = await line.run("import")
+
+    classified = [*end.events("device.imported"), *end.events("device.refused")]
+    assert len(classified) == 8
+    assert len([1 for method, path, _ in line.requests if method == "POST" and path.endswith("/devices")]) == 2
+
+
+async def test_a_cloud_outage_holds_the_line_and_burns_nothing(factory, autojump_clock):
+    line = factory()
+    line.boards(6)
+
+    async def outage(line):
+        await trio.sleep(20)
+        line.cloud.faults = replace(NONE, cloud_fault=1.0)
+        await trio.sleep(120)
+        line.cloud.faults = NONE
+
+    end = await line.work(during=outage)
+
+    end.good(**{"pass": 6})
+    assert end.events("line.held")
+    assert end.events("line.released")
+
+
+async def test_an_outage_without_end_ends_the_run_as_held(factory, autojump_clock):
+    line = factory(budgets={"site_hold_max_s": 120})
+    line.boards(4)
+
+    async def outage(line):
+        await trio.sleep(15)
+        line.cloud.faults = replace(NONE, cloud_fault=1.0)
+
+    end = await line.work(during=outage)
+
+    assert end.wrong == []
+    assert end.exit == ExitCode.HELD_BY_SITE
+
+
+async def test_a_wrong_client_secret_costs_two_token_calls_and_never_a_lockout(factory, autojump_clock):
+    line = factory(client_secret="0" * 40)
+    line.boards(2)
+    async with line.alive(bring=False):
+        first = await line.run()
+        second = await line.run()
+
+    assert (first.exit, second.exit) == (ExitCode.HELD_BY_SITE, ExitCode.HELD_BY_SITE)
+    assert len([1 for _, path, _ in line.requests if path == "/oauth/token"]) == 2
+    assert {r.code for r in first.events("line.held")} == {"credentials_refused"}
+
+
+async def test_a_graceful_stop_finishes_the_boards_under_way_and_the_next_run_goes_on(factory, autojump_clock):
+    line = factory(stations=2)
+    line.boards(10)
+
+    async def operator_stops(line):
+        await trio.sleep(45)
+        line.stop.by_person = True
+        line.stop.gently.set()
+
+    async with line.alive():
+        first = await line.run(during=operator_stops)
+        second = await line.run()
+
+    assert first.wrong == []
+    assert first.exit == ExitCode.INTERRUPTED
+    assert "aborted" not in [r.outcome for r in first.events("visit.ended")]
+    assert second.wrong == []
+    assert second.exit == GOOD, second.screen
+
+
+@pytest.mark.parametrize("cut_s", [8, 15, 22, 30, 37, 45, 60])
+async def test_a_crash_at_any_time_loses_and_doubles_nothing(factory, autojump_clock, cut_s):
+    """The run is cut off (no clean-up record is written); the next run settles what was open by reading first."""
+    line = factory(stations=2)
+    line.boards(5)
+    async with line.alive():
+        with trio.move_on_after(cut_s):
+            await line.run()
+        await trio.sleep(60)
+        end = await line.run()
+
+    assert end.exit == GOOD, end.screen
+    assert len(end.events("device.confirmed")) + len(end.events("device.carried")) == 5
+
+
+async def test_typical_and_nasty_days_end_with_every_device_in_an_outcome(factory, autojump_clock):
+    for name in ("typical", "nasty"):
+        for seed in range(3):
+            line = factory(faults=PROFILES[name], seed=seed, stations=3)
+            line.folder = line.folder / f"{name}{seed}"
+            line.folder.mkdir()
+            line.runs_dir = line.folder / "runs"
+            line.boards(15)
+            line.strange_boards(1)
+            end = await line.work()
+            assert end.wrong == [], end.screen
+            assert sum(end.outcomes().values()) == 15
