@@ -61,7 +61,7 @@ class Shift:
                 await self._hand_over(visit.handed_over)
 
     def leave_off(self) -> None:
-        """The run is stopping: end the wait under way. A board goes on waiting for its proof while there can be one."""
+        """The run is stopping: end the wait under way, but for a board that can still come to the confirmer."""
         if self._waiting is not None and (not self._handing_over or self.station.shared.hold.for_good):
             self._waiting.cancel()
 

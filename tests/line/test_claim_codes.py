@@ -186,6 +186,18 @@ async def test_a_fault_that_only_codes_meet_is_asked_more_and_more_seldom_and_th
     assert 20 < len(tries) < 40, make_s
 
 
+async def test_faults_that_are_far_apart_are_not_one_long_fault(stock, autojump_clock):
+    stock = stock("a", "a", each_max=1)
+    for _ in range(2):
+        stock.cloud.faults["make"] = [CloudUnreachable("no")]
+        await trio.sleep(2)
+        stock.hold.release()
+        await stock.codes.take("a", wait_s=60)
+        await trio.sleep(1000)
+
+    assert not stock.hold.for_good
+
+
 async def test_no_right_to_make_codes_needs_a_person_at_once(stock, autojump_clock):
     stock = stock("a")
     stock.cloud.faults["make"] = [PermissionRefused("no", status=403, reason="no")]

@@ -1,7 +1,5 @@
 """One visit of one station: what it asks, writes, records, and what it leaves behind however it ends."""
 
-from pathlib import Path
-
 import pytest
 import trio
 from stages import ACCOUNT, OWNER, Photon, id_of, in_cloud, listed, one_visit
@@ -487,7 +485,7 @@ async def test_one_board_that_fails_to_join_three_times_is_left_alone_not_the_st
 
 
 async def test_a_board_that_joined_clears_the_row(line, autojump_clock):
-    station = line.station(*[Photon(n) for n in (1, 2, 3)])
+    station = line.station(*[Photon(n) for n in (1, 2, 3, 9)])
     no = AssociationFailed("no")
     station.switcher.join_faults = [no, no, None, no]
 
@@ -495,6 +493,7 @@ async def test_a_board_that_joined_clears_the_row(line, autojump_clock):
         await one_visit(station)
         await trio.sleep(5)
 
+    assert len(line.named("network.joined")) == 1
     assert station.drained is None
 
 
@@ -570,13 +569,13 @@ async def test_a_device_that_is_on_its_way_is_not_visited_again(line, autojump_c
 # --- secrets ---
 
 
-async def test_no_record_and_no_message_holds_a_secret(line, autojump_clock, tmp_path):
+async def test_no_record_and_no_message_holds_a_secret(line, autojump_clock):
     photon = Photon(1)
     photon.script[5] = CommandRefused("refused", command="configure-ap", result=-1)
 
     visit = await one_visit(line.station(photon))
 
-    written = b"".join(path.read_bytes() for path in Path(tmp_path).rglob("*") if path.is_file())
+    written = line.journal.path.read_bytes()
     assert b"claim_code.intended" in written
     assert b"canary" not in written
     assert "canary" not in repr(visit)
