@@ -31,9 +31,10 @@ from provisioner.line.manifest import Manifest
 from provisioner.line.proof import Expectation, wanted_owner
 from provisioner.line.rows import row_of, why_of
 from provisioner.line.shift import Shift
-from provisioner.line.station import HandedOver, Shared, Station
+from provisioner.line.station import Station
 from provisioner.line.steps import State
 from provisioner.line.uplink import Uplink
+from provisioner.line.visit import HandedOver, Shared
 from provisioner.model import ClaimTo, CloudDevice, ListedDevice, Outcome, WifiProfile
 from provisioner.network.switcher import Link, NetworkSwitcher
 from provisioner.network.switcher import Uplink as UplinkKind

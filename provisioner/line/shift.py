@@ -27,8 +27,9 @@ from provisioner.line.air import serial_suffix
 from provisioner.line.confirmer import Confirmer
 from provisioner.line.manifest import Manifest
 from provisioner.line.rows import why_of
-from provisioner.line.station import HandedOver, Station, Visit, Wanted
+from provisioner.line.station import Station
 from provisioner.line.uplink import Uplink
+from provisioner.line.visit import HandedOver, Visit, Wanted
 from provisioner.model import DeviceID, ListedDevice, SetupNetwork, printable
 
 RESTORE_SLACK_S = 2.0  # the back end's own limit comes first: its error says more than ours

@@ -1,20 +1,15 @@
-"""One station's worker: find, join, identify, hand over, connect, leave.
+"""One station's worker: find a board, join it, hand over (`handover.py`), leave, and learn from what came of it.
 
-Rule 1: identity is known only after joining, so `device-id` is read first and again before every later write; a
-device that is not ours to work gets no write at all.
-Rule 2: a device's failure is a value (`Visit`): it ends in the journal, never in an exception that leaves here.
+Rule 1: a device's failure is a value (`Visit`): it ends in the journal, never in an exception that leaves here.
 Anything that is not a ProvisionerError is our bug and stops the run.
-Rule 3: every write is preceded by its intention and followed by its result; no answer is not a failure.
-Rule 4: the adapter is held from join to leave; what waits for the cloud happens before or after.
+Rule 2: the adapter is held from join to leave; what waits for the cloud happens before or after.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TypedDict, TypeVar
 
 import trio
 
@@ -24,117 +19,27 @@ from provisioner.errors import (
     Blame,
     ClaimCodeUnavailable,
     CloudError,
-    CloudSlow,
     CommandRefused,
-    DeviceChanged,
-    ImportQuarantined,
     LeaveFailed,
     LinkLost,
-    NotInProduct,
-    NotTheScannedDevice,
-    NotVisitable,
     ProvisionerError,
-    SoftAPBusy,
-    SoftAPCutShort,
-    SoftAPEmptyReply,
     SoftAPError,
-    SoftAPSilent,
-    SoftAPUnreachable,
-    StrangerDevice,
     SwitchError,
-    TakeoverRefused,
 )
-from provisioner.journal.writer import Journal, Scribe
-from provisioner.line.air import Air, CameBack, Suffixes, suffix_of
-from provisioner.line.claim_codes import ClaimCodes
-from provisioner.line.hold import LineHold
-from provisioner.line.ledger import Ledger
-from provisioner.line.lookups import Lookups
-from provisioner.line.proof import takeover, wanted_owner
-from provisioner.line.rows import row_of, time_text, why_of
-from provisioner.line.steps import Step
+from provisioner.journal.writer import Scribe
+from provisioner.line.air import suffix_of
+from provisioner.line.handover import HandOver
+from provisioner.line.rows import row_of, why_of
+from provisioner.line.visit import Shared, Visit, Wanted
 from provisioner.model import (
-    CloudDevice,
     DeviceID,
     ListedDevice,
     Outcome,
     SetupNetwork,
-    WifiProfile,
     printable,
 )
 from provisioner.network.switcher import JoinPolicy, Link, NetworkSwitcher
-from provisioner.secrets import Secret
-from provisioner.settings import Budgets, Limits
 from provisioner.softap.channel import SetupChannel
-
-_UNANSWERED = (SoftAPSilent, SoftAPCutShort, SoftAPEmptyReply)
-_CONNECTS_MAX = 3
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class HandedOver:
-    """A device that was told to connect: what the confirmer needs to prove it."""
-
-    device: ListedDevice
-    station: str
-    network: SetupNetwork
-    handshake_before: datetime | None
-    cloud_from: datetime | None
-
-
-@dataclass(slots=True)
-class Visit:
-    """One join and what came of it. `handed_over` and `failure` may both be set: a failed leave harms no device."""
-
-    network: SetupNetwork
-    began_s: float
-    step: Step = Step.JOINING
-    joined: bool = False
-    device: ListedDevice | None = None
-    stranger: DeviceID | None = None
-    handed_over: HandedOver | None = None
-    failure: ProvisionerError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the scanner asked for. Nothing set means: any listed device.
-
-    `code` is the device code its label names (`KLJZ`): a setup network of four symbols must carry it, one of six
-    cannot be told by the label.
-    """
-
-    device: DeviceID | None = None
-    code: str | None = None
-
-
-class CodeName(TypedDict, total=False):
-    """How a record names the claim code it is about."""
-
-    claim_code: str
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What all stations of a run share."""
-
-    journal: Journal
-    ledger: Ledger
-    air: Air
-    hold: LineHold
-    lookups: Lookups
-    codes: ClaimCodes
-    suffixes: Suffixes
-    budgets: Budgets
-    limits: Limits
-    prefix: str
-    wifi: Mapping[str, tuple[WifiProfile, Secret | None]]
-    account: str | None
-    membership: bool  # False: developer devices of the account, outside any product
-    cloud_time: Callable[[float], datetime | None]
-    hand_over: Callable[[HandedOver], Awaitable[None]]
-    came_back: Callable[[CameBack], None]
 
 
 @dataclass
@@ -150,6 +55,7 @@ class Station:
 
     def __post_init__(self) -> None:
         self.scribe: Scribe = self.shared.journal.bound(station=self.name)
+        self._hand_over = HandOver(self.name, self.shared, self.scribe)
 
     # --- finding ---
 
@@ -237,7 +143,7 @@ class Station:
                 seconds=round(trio.current_time() - visit.began_s, 3),
             )
             try:
-                await self._work(visit, wanted, link)
+                await self._hand_over.work(visit, wanted, self.open_channel(link), link)
             except SoftAPError as failure:
                 # Tell a lost link from a sick device while the adapter can still say.
                 if isinstance(failure, CommandRefused) or await link.healthy():
@@ -245,149 +151,6 @@ class Station:
                 raise LinkLost(
                     f"the setup network vanished during {visit.step}", backend_code=failure.code
                 ) from failure
-
-    async def _work(self, visit: Visit, wanted: Wanted, link: Link) -> None:
-        channel = self.open_channel(link)
-        visit.step = Step.IDENTIFYING
-        device = self._accept(visit, await _repeat_once(channel.identify), wanted)
-        self.shared.lookups.ahead(device)
-        profile = self.shared.wifi[device.wifi] if device.wifi is not None else None
-        if profile is not None and profile[1] is not None:
-            await _repeat_once(channel.prepare)  # the owner is read meanwhile
-        seen = await self._owner(device)
-        self.scribe.append(
-            "device.identified",
-            **row_of(device),
-            ssid=printable(visit.network.ssid),
-            bssid=visit.network.bssid,
-            evidence=seen.evidence(),
-        )
-        self._refuse_takeover(device, seen)
-        if device.claim.needs_claim_code:
-            await self._claim(visit, device, channel)
-        if profile is not None:
-            await self._configure(visit, channel, *profile)
-        await self._connect(visit, device, channel, link, seen)
-
-    def _accept(self, visit: Visit, answered: DeviceID, wanted: Wanted) -> ListedDevice:
-        """Decide, without waiting, whether this device is ours to work now; take it if so."""
-        shared = self.shared
-        shared.air.learn(visit.network, answered)
-        device = shared.ledger.manifest.find(answered)
-        if device is None:
-            visit.stranger = answered
-            raise StrangerDevice(f"{answered} answers on {printable(visit.network.ssid)} and is in no tray")
-        if wanted.device is not None and wanted.device != answered:
-            raise NotTheScannedDevice(f"{wanted.device} was scanned, {answered} answers")
-        if not device.needs_visit:
-            raise NotVisitable(f"{answered} is listed for import only")
-        if not shared.ledger.may_visit(answered):
-            raise NotVisitable(f"{answered} is {shared.ledger[answered].state} already, or with another station")
-        visit.device = device
-        shared.ledger[answered].with_station = self.name
-        return device
-
-    async def _owner(self, device: ListedDevice) -> CloudDevice:
-        """The cloud's view before any write; most often read ahead. Bounded, because the adapter is held."""
-        with trio.move_on_after(self.shared.budgets.owner_read_s):
-            seen = await self.shared.lookups.get(device)
-            if seen is None and self.shared.membership:
-                raise NotInProduct(f"{device.id} is not in the product")
-            if seen is None:
-                return _not_ours_yet(device)
-            if seen.quarantined or seen.denied:
-                raise ImportQuarantined(f"{device.id} is quarantined or denied")
-            return seen
-        slow = CloudSlow(f"the cloud did not say in time who owns {device.id}; nothing was written to it")
-        self.shared.hold.report(slow)  # the next visit would fare no better: first see that the cloud answers
-        raise slow
-
-    def _refuse_takeover(self, device: ListedDevice, seen: CloudDevice) -> None:
-        owner = takeover(device, seen, self.shared.account)
-        if owner is not None:
-            raise TakeoverRefused(f"{device.id} belongs to {printable(owner)}")
-
-    # --- the three writes ---
-
-    async def _claim(self, visit: Visit, device: ListedDevice, channel: SetupChannel) -> None:
-        visit.step = Step.CLAIMING
-        owner = wanted_owner(device, self.shared.account)
-        code = await self.shared.codes.take(owner, wait_s=self.shared.budgets.claim_code_wait_s)
-        named = CodeName(claim_code=code.fingerprint)
-        await self._write("claim_code", visit, channel, lambda: channel.set_claim_code(code), named)
-
-    async def _configure(self, visit: Visit, channel: SetupChannel, wifi: WifiProfile, password: Secret | None) -> None:
-        visit.step = Step.CONFIGURING
-        await self._write("wifi", visit, channel, lambda: channel.set_wifi(wifi, password))
-
-    async def _write(
-        self,
-        event: str,
-        visit: Visit,
-        channel: SetupChannel,
-        act: Callable[[], Awaitable[None]],
-        fields: CodeName | None = None,
-    ) -> None:
-        """Intention, act, result of a write that is safe to repeat: once more after a lost answer, not oftener."""
-        device, named = visit.device, fields or CodeName()
-        for last in (False, True):
-            await self._still(visit, channel)
-            self.scribe.append(f"{event}.intended", **row_of(device), step=visit.step, **named)
-            try:
-                await act()
-            except SoftAPError as failure:
-                result = "unanswered" if isinstance(failure, _UNANSWERED) else "refused"
-                self.scribe.append(f"{event}.{result}", **row_of(device), step=visit.step, **why_of(failure))
-                if last or not isinstance(failure, (*_UNANSWERED, SoftAPBusy)):
-                    raise
-            else:
-                self.scribe.append(f"{event}.accepted", **row_of(device), step=visit.step, **named)
-                return
-
-    async def _connect(
-        self, visit: Visit, device: ListedDevice, channel: SetupChannel, link: Link, seen: CloudDevice
-    ) -> None:
-        """Tell the device to go. From the intention on it is unknown whether it went; only the cloud can tell."""
-        visit.step = Step.CONNECTING
-        shared = self.shared
-        await trio.sleep(shared.budgets.configure_to_connect_s)
-        for attempt in range(1, _CONNECTS_MAX + 1):
-            await self._still(visit, channel)
-            now_s = trio.current_time()
-            cloud_from = shared.cloud_time(now_s)
-            evidence = {"handshake_before": time_text(seen.last_handshake_at), "cloud_from": time_text(cloud_from)}
-            self.scribe.append(
-                "connect.intended", **row_of(device), step=visit.step, attempt=attempt, evidence=evidence
-            )
-            shared.air.told_to_connect(visit.network, now_s=now_s)
-            visit.handed_over = HandedOver(device, self.name, visit.network, seen.last_handshake_at, cloud_from)
-            try:
-                await channel.connect()
-            except SoftAPError as failure:
-                if isinstance(failure, SoftAPUnreachable) and attempt == 1:
-                    visit.handed_over = None
-                    self.scribe.append("connect.refused", **row_of(device), step=visit.step, **why_of(failure))
-                    raise
-                # Unreachable after an unanswered try is no refusal: that try may be why it does not answer now.
-                self.scribe.append("connect.unanswered", **row_of(device), step=visit.step, **why_of(failure))
-                if attempt < _CONNECTS_MAX and await self._still_there(device, channel, link):
-                    continue
-            else:
-                self.scribe.append("connect.accepted", **row_of(device), step=visit.step)
-            return
-
-    async def _still(self, visit: Visit, channel: SetupChannel) -> None:
-        """The same device must answer before every write: boards are swapped, and all have one address."""
-        answered = await _repeat_once(channel.identify)
-        if visit.device is None or answered != visit.device.id:
-            raise DeviceChanged(f"the visit began with another device than {answered}, which answers now")
-
-    async def _still_there(self, device: ListedDevice, channel: SetupChannel, link: Link) -> bool:
-        """After a lost answer to connect-ap: resend only while the device is still listening."""
-        try:
-            return await link.healthy() and await channel.identify() == device.id
-        except SoftAPError:
-            return False
 
     # --- what a visit means for this station and for the line ---
 
@@ -458,28 +221,7 @@ class Station:
         )
 
 
-def _not_ours_yet(device: ListedDevice) -> CloudDevice:
-    """A developer device before its claim: the cloud shows it to its owner only, so there is nothing to compare."""
-    return CloudDevice(
-        device.id,
-        online=False,
-        owner=None,
-        in_product=False,
-        quarantined=False,
-        denied=False,
-        last_handshake_at=None,
-    )
-
-
 def is_setup_name(ssid: str, prefix: str) -> bool:
     """Whether a name in the air is one that a Photon gives itself: the rest is never joined, whatever it spells."""
     code = ssid.removeprefix(prefix)
     return ssid.startswith(prefix) and 4 <= len(code) <= 6 and code.isascii() and code.isalnum()
-
-
-async def _repeat_once(act: Callable[[], Awaitable[T]]) -> T:
-    """A read that got no whole answer is asked once more; nothing is changed by asking."""
-    try:
-        return await act()
-    except (*_UNANSWERED, SoftAPBusy):
-        return await act()

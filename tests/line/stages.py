@@ -18,9 +18,10 @@ from provisioner.line.claim_codes import ClaimCodes
 from provisioner.line.hold import LineHold
 from provisioner.line.ledger import Ledger
 from provisioner.line.lookups import Lookups
-from provisioner.line.station import Shared, Station
+from provisioner.line.station import Station
 from provisioner.line.tray import Manifest, Tray
 from provisioner.line.uplink import Uplink
+from provisioner.line.visit import Shared
 from provisioner.model import (
     ClaimPolicy,
     ClaimTo,

@@ -10,8 +10,8 @@ from provisioner.errors import AdapterUnavailable, CloudUnreachable, LeaveFailed
 from provisioner.line.confirmer import Confirmer
 from provisioner.line.proof import Expectation
 from provisioner.line.shift import Shift, resolve
-from provisioner.line.station import Wanted
 from provisioner.line.steps import State
+from provisioner.line.visit import Wanted
 from provisioner.settings import Budgets, Limits
 
 SERIAL = "PHHMAB804PAKLJZ"

@@ -31,8 +31,9 @@ from provisioner.errors import (
     SwitchingNotAllowed,
     TakeoverRefused,
 )
-from provisioner.line.station import Wanted, is_setup_name
+from provisioner.line.station import is_setup_name
 from provisioner.line.steps import State
+from provisioner.line.visit import Wanted
 from provisioner.model import Outcome
 
 CALLS = ["identify", "prepare", "identify", "set_claim_code", "identify", "set_wifi", "identify", "connect"]
