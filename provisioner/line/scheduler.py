@@ -11,34 +11,34 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TypeVarTuple
 
 import trio
 
 from provisioner.cloud.client import CloudClient
 from provisioner.cloud.payloads import ProductInfo
-from provisioner.errors import CloudError, ExitCode, NotProven, NotSeen, ProvisionerError, RunEnded
+from provisioner.errors import CloudError, ExitCode
 from provisioner.journal.writer import Journal
 from provisioner.line.air import Air, CameBack, Suffixes
-from provisioner.line.claim_codes import ClaimCodes, Owner
+from provisioner.line.books import Books
+from provisioner.line.claim_codes import ClaimCodes
 from provisioner.line.confirmer import Confirmer
+from provisioner.line.desk import CloudDesk
 from provisioner.line.hold import LineHold
 from provisioner.line.importer import ROUNDS_MAX, Chunk, Importer, Membership
 from provisioner.line.ledger import Earlier, History, Ledger
 from provisioner.line.lookups import Lookups
 from provisioner.line.manifest import Manifest
-from provisioner.line.proof import Expectation, wanted_owner
-from provisioner.line.rows import row_of, why_of
+from provisioner.line.rows import row_of
 from provisioner.line.shift import Shift
 from provisioner.line.station import Station
 from provisioner.line.steps import State
 from provisioner.line.uplink import Uplink
 from provisioner.line.visit import HandedOver, Shared
-from provisioner.model import ClaimTo, CloudDevice, ListedDevice, Outcome, WifiProfile
+from provisioner.model import ClaimTo, ListedDevice, WifiProfile
 from provisioner.network.switcher import Link, NetworkSwitcher
 from provisioner.network.switcher import Uplink as UplinkKind
-from provisioner.secrets import ClaimCode, Secret
+from provisioner.secrets import Secret
 from provisioner.settings import Settings
 from provisioner.softap.channel import SetupChannel
 
@@ -86,8 +86,9 @@ async def run_line(parts: Parts, stop: Stop, *, import_only: bool = False) -> Ex
                     await run.work(line)
             line.cancel_scope.cancel()
     finally:
-        run.close_books(import_only=import_only)
-    return run.exit_code(import_only=import_only)
+        run.confirmer.give_up_all(stop.why)
+        run.books.close(stop.why, import_only=import_only)
+    return run.books.exit_code(held=run.hold.for_good)
 
 
 class _Run:
@@ -102,22 +103,15 @@ class _Run:
         self.uplink = Uplink()
         self.hold = LineHold(parts.journal, same_fault_holds_at=limits.same_site_fault_holds_at)
         self.air = Air(back_after_s=budgets.setup_network_back_s, signal_floor_dbm=limits.signal_floor_dbm)
-        self.importer = (
-            Importer(
-                parts.cloud,
-                parts.product,
-                Membership(
-                    parts.cloud, parts.product, parts.manifest, chunk_max=settings.cloud.import_chunk_devices_max
-                ),
-                parts.journal,
-                chunk_max=settings.cloud.import_chunk_devices_max,
-            )
-            if parts.product is not None
-            else None
+        account = settings.cloud.account
+        membership, self.importer = _importer(parts)
+        self.books = Books(parts.manifest, parts.ledger, parts.history, parts.journal, account)
+        self.desk = CloudDesk(
+            parts.cloud, parts.product, membership, parts.journal, account, budgets.cloud_clock_tolerance_s
         )
-        self.lookups = Lookups(self.read_device, self.uplink, report=self.hold.report)
+        self.lookups = Lookups(self.desk.read_device, self.uplink, report=self.hold.report)
         self.codes = ClaimCodes(
-            self.make_code,
+            self.desk.make_code,
             parts.ledger,
             self.uplink,
             self.hold,
@@ -128,8 +122,8 @@ class _Run:
             give_up_s=budgets.site_hold_max_s,
         )
         self.confirmer = Confirmer(
-            read=self.read_device,
-            claim=self.claim_online,
+            read=self.desk.read_device,
+            claim=self.desk.claim_online,
             journal=parts.journal,
             air=self.air,
             hold=self.hold,
@@ -138,63 +132,21 @@ class _Run:
             waiting_max=limits.confirm_backlog_max,
             may_visit_again=lambda device: parts.ledger[device].visits < limits.device_attempts_max,
         )
-        self._customers: set[str] = set()
         self._shifts: list[Shift] = []
         self._shifts_open = 0
         self._shifts_over = trio.Event()
         self._shifts_over.set()
 
-    # --- cloud acts in the words of the stages ---
-
-    async def read_device(self, device: ListedDevice) -> CloudDevice:
-        """Read one device by the route its policy proves it on."""
-        if self.parts.product is None:
-            return await self.parts.cloud.account_device(device.id)
-        return await self.parts.cloud.device(self.parts.product, device.id)
-
-    async def make_code(self, owner: Owner) -> ClaimCode:
-        """Make one claim code; the first for a customer creates or finds that customer."""
-        account = self.parts.settings.cloud.account
-        if self.parts.product is None or owner is None or owner == (account or "").lower():
-            return await self.parts.cloud.account_claim_code()
-        if owner not in self._customers:
-            self.parts.journal.append("customer.intended", detail=owner)
-            await self.parts.cloud.ensure_customer(self.parts.product, owner)
-            self.parts.journal.append("customer.ready", detail=owner)
-            self._customers.add(owner)
-        return await self.parts.cloud.customer_claim_code(self.parts.product, owner)
-
-    async def claim_online(self, device: ListedDevice) -> None:
-        """Claim an online device by its ID for the owner its policy names."""
-        customer = (self.parts.product, device.owner) if self.parts.product and device.owner else None
-        await self.parts.cloud.claim_online(device.id, customer=customer)
-
     # --- before the stations: carry over, import, settle ---
 
     async def prepare(self) -> None:
         """Bring every device to the point where stations, or nobody, need to touch it."""
-        todo: list[ListedDevice] = []
-        for device in self.parts.manifest:
-            earlier = self.parts.history.of(device.id)
-            if earlier is not None and self._is_proven(device, earlier):
-                self.parts.journal.append(
-                    "device.carried", **row_of(device), outcome=Outcome.PASS, evidence=earlier.evidence or {}
-                )
-            else:
-                todo.append(device)
+        todo = self.books.carry_over()
         if self.importer is None:
             for device in todo:
                 self.parts.journal.append("device.imported", **row_of(device), code="no_product")
             return
         await self._import(self.importer, todo)
-
-    def _is_proven(self, device: ListedDevice, earlier: Earlier) -> bool:
-        """An earlier PASS counts while the manifest still wants what it proved."""
-        if earlier.outcome is not Outcome.PASS or earlier.evidence is None:
-            return False
-        wanted = wanted_owner(device, self.parts.settings.cloud.account)
-        owner = earlier.evidence.get("owner")
-        return wanted is None or (isinstance(owner, str) and owner.lower() == wanted)
 
     async def _import(self, importer: Importer, todo: list[ListedDevice]) -> None:
         await self._patiently(importer.look, todo)
@@ -234,7 +186,7 @@ class _Run:
         for _ in range(self.parts.settings.limits.confirmations_at_once):
             line.start_soon(self.confirmer.work)
         self._confirm_imported()
-        line.start_soon(self._settle, self._resume_earlier())
+        line.start_soon(self._settle, self.books.resume_earlier())
         self._shifts_open = len(self.parts.stations)
         if self._shifts_open:
             self._shifts_over = trio.Event()
@@ -250,14 +202,7 @@ class _Run:
             return
         for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
             if not device.needs_visit and device.claim.to is ClaimTo.NONE:
-                self.confirmer.judge_read(self._expect(device), self.importer.membership.seen[device.id])
-
-    def _resume_earlier(self) -> list[tuple[ListedDevice, Earlier]]:
-        """An intention to connect without a proof: no station may touch the board before the cloud has been asked."""
-        found = self._open_from_earlier()
-        for device, _ in found:
-            self.parts.journal.append("device.resumed", **row_of(device))
-        return found
+                self.confirmer.judge_read(self.desk.expect(device), self.importer.membership.seen[device.id])
 
     async def _settle(self, found: list[tuple[ListedDevice, Earlier]]) -> None:
         """Ask the cloud about these; a board that was told to connect a moment ago gets the rest of its time."""
@@ -266,26 +211,15 @@ class _Run:
             now = self.parts.cloud.clock.at(trio.current_time())
             since_s = (now - earlier.cloud_from).total_seconds() if now and earlier.cloud_from else budgets.confirm_s
             await self.confirmer.settle(
-                self._expect(device, visited=True, before=earlier.handshake_before, since=earlier.cloud_from),
+                self.desk.expect(device, visited=True, before=earlier.handshake_before, since=earlier.cloud_from),
                 budget_s=max(budgets.settle_s, budgets.confirm_s - since_s),
             )
-
-    def _open_from_earlier(self) -> list[tuple[ListedDevice, Earlier]]:
-        """Devices that an earlier run told to connect, and that this run has neither proven nor visited."""
-        found = [
-            (device, self.parts.history.of(device.id)) for device in self.parts.ledger.devices_in([State.IMPORTED])
-        ]
-        return [
-            (device, earlier)
-            for device, earlier in found
-            if earlier is not None and earlier.connecting and not self.parts.ledger[device.id].visits
-        ]
 
     async def _claim_when_online(self) -> None:
         """Policy `online` without Wi-Fi: no station sees the device; it is claimed when the cloud does."""
         for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
             if not device.needs_visit and device.claim.to is ClaimTo.ONLINE:
-                await self.confirmer.add(self._expect(device), station=None)
+                await self.confirmer.add(self.desk.expect(device), station=None)
 
     async def _shift(self, name: str, switcher: NetworkSwitcher) -> None:
         station = Station(name, switcher, self._shared(), self.parts.open_channel)
@@ -328,7 +262,7 @@ class _Run:
         )
 
     async def _hand_over(self, done: HandedOver) -> None:
-        wanted = self._expect(done.device, visited=True, before=done.handshake_before, since=done.cloud_from)
+        wanted = self.desk.expect(done.device, visited=True, before=done.handshake_before, since=done.cloud_from)
         await self.confirmer.add(wanted, station=done.station)
 
     def _came_back(self, back: CameBack) -> None:
@@ -338,30 +272,7 @@ class _Run:
         self.last_visit_s = trio.current_time()
 
     async def _preload(self, devices: list[ListedDevice]) -> None:
-        ids = {device.id for device in devices}
-        if self.importer is not None:
-            found = await self.importer.membership.read(ids)
-        else:
-            found = {device.id: await self.read_device(device) for device in devices}
-        self.lookups.preload(found, ids)
-
-    def _expect(
-        self,
-        device: ListedDevice,
-        *,
-        visited: bool = False,
-        before: datetime | None = None,
-        since: datetime | None = None,
-    ) -> Expectation:
-        return Expectation(
-            device,
-            self.parts.settings.cloud.account,
-            membership=self.parts.product is not None,
-            visited=visited,
-            handshake_before=before,
-            cloud_from=since,
-            tolerance=timedelta(seconds=self.parts.settings.budgets.cloud_clock_tolerance_s),
-        )
+        self.lookups.preload(await self.desk.read_many(devices), {device.id for device in devices})
 
     # --- ending ---
 
@@ -373,7 +284,7 @@ class _Run:
         if not self.stop.by_person and self.hold.cloud_is_open:
             with trio.move_on_after(self.parts.settings.budgets.confirm_s):
                 await self.confirmer.wait_empty()
-                await self._settle(self._resume_earlier())  # once more: a board may have come online since
+                await self._settle(self.books.resume_earlier())  # once more: a board may have come online since
                 await self.confirmer.wait_empty()
         self.work_scope.cancel()
 
@@ -415,45 +326,17 @@ class _Run:
             self.stop.why = why
         self.stop.gently.set()
 
-    def close_books(self, *, import_only: bool) -> None:
-        """Give every device without an outcome one; a pure import leaves imported devices as they are."""
-        self.confirmer.give_up_all(self.stop.why)
-        for state in (State.CONNECTING, State.IDENTIFIED, State.CLAIM_CODE_SET, State.CONFIGURED, State.LISTED):
-            for device in list(self.parts.ledger.devices_in([state])):
-                self._close(device, RunEnded(f"{device.id}: {self.stop.why}"), unknown=state is State.CONNECTING)
-        if import_only:
-            return
-        for device, _ in self._open_from_earlier():
-            self._close(device, NotProven(f"{device.id} was told to connect in an earlier run"), unknown=True)
-        for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
-            if self.parts.ledger[device.id].visits:
-                self._close(
-                    device, RunEnded(f"{device.id} was visited, but not finished: {self.stop.why}"), unknown=False
-                )
-            else:
-                self._close(device, NotSeen(f"{device.id} was not worked: {self.stop.why}"), unknown=False)
-
-    def _close(self, device: ListedDevice, reason: ProvisionerError, *, unknown: bool) -> None:
-        self.parts.journal.append(
-            "device.unknown" if unknown else "device.skipped",
-            **row_of(device),
-            outcome=Outcome.UNKNOWN if unknown else Outcome.SKIPPED,
-            **why_of(reason),
-        )
-
-    def exit_code(self, *, import_only: bool) -> ExitCode:
-        """What the end means: held by the site before failures, failures before unknowns."""
-        if self.hold.for_good:
-            return ExitCode.HELD_BY_SITE
-        outcomes = self.parts.ledger.outcomes()
-        if outcomes[Outcome.FAIL] or outcomes[Outcome.SKIPPED]:
-            return ExitCode.SOME_FAILED
-        if outcomes[Outcome.UNKNOWN]:
-            return ExitCode.SOME_UNKNOWN
-        return ExitCode.ALL_GOOD
-
 
 def _codes_for_each_owner(parts: Parts) -> int:
     """How many codes may lie ready for one owner: one for each station, or a window's worth for the only radio."""
     shared = any(switcher.traits.uplink is UplinkKind.SHARED for _, switcher in parts.stations)
     return parts.settings.limits.window_devices_max if shared else max(1, len(parts.stations))
+
+
+def _importer(parts: Parts) -> tuple[Membership | None, Importer | None]:
+    """The importer and what it reads with; none for developer devices outside any product."""
+    if parts.product is None:
+        return None, None
+    chunk_max = parts.settings.cloud.import_chunk_devices_max
+    membership = Membership(parts.cloud, parts.product, parts.manifest, chunk_max=chunk_max)
+    return membership, Importer(parts.cloud, parts.product, membership, parts.journal, chunk_max=chunk_max)

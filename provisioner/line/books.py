@@ -1,0 +1,102 @@
+"""Opening and closing a run's books: what earlier runs left, and one outcome for every device at the end.
+
+Rule 1: a device proven earlier is carried over with its evidence while the manifest still wants what it proved.
+Rule 2: a device that an earlier run told to connect belongs to the cloud's answer first, to the stations after.
+Rule 3: at the end every listed device has exactly one outcome; what was in doubt is unknown, never skipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provisioner.errors import ExitCode, NotProven, NotSeen, ProvisionerError, RunEnded
+from provisioner.journal.writer import Journal
+from provisioner.line.ledger import Earlier, History, Ledger
+from provisioner.line.manifest import Manifest
+from provisioner.line.proof import wanted_owner
+from provisioner.line.rows import row_of, why_of
+from provisioner.line.steps import State
+from provisioner.model import ListedDevice, Outcome
+
+_UNDER_WAY = (State.CONNECTING, State.IDENTIFIED, State.CLAIM_CODE_SET, State.CONFIGURED, State.LISTED)
+
+
+@dataclass(frozen=True)
+class Books:
+    """The books of one run."""
+
+    manifest: Manifest
+    ledger: Ledger
+    history: History
+    journal: Journal
+    account: str | None
+
+    def carry_over(self) -> list[ListedDevice]:
+        """Write down what earlier runs have proven; return the devices that are still to do."""
+        todo: list[ListedDevice] = []
+        for device in self.manifest:
+            earlier = self.history.of(device.id)
+            if earlier is not None and self._is_proven(device, earlier):
+                self.journal.append(
+                    "device.carried", **row_of(device), outcome=Outcome.PASS, evidence=earlier.evidence or {}
+                )
+            else:
+                todo.append(device)
+        return todo
+
+    def _is_proven(self, device: ListedDevice, earlier: Earlier) -> bool:
+        if earlier.outcome is not Outcome.PASS or earlier.evidence is None:
+            return False
+        wanted, owner = wanted_owner(device, self.account), earlier.evidence.get("owner")
+        return wanted is None or (isinstance(owner, str) and owner.lower() == wanted)
+
+    def resume_earlier(self) -> list[tuple[ListedDevice, Earlier]]:
+        """An intention to connect without a proof: no station may touch the board before the cloud has been asked."""
+        found = self._open_from_earlier()
+        for device, _ in found:
+            self.journal.append("device.resumed", **row_of(device))
+        return found
+
+    def _open_from_earlier(self) -> list[tuple[ListedDevice, Earlier]]:
+        """Devices that an earlier run told to connect, and that this run has neither proven nor visited."""
+        found = [(device, self.history.of(device.id)) for device in self.ledger.devices_in([State.IMPORTED])]
+        return [
+            (device, earlier)
+            for device, earlier in found
+            if earlier is not None and earlier.connecting and not self.ledger[device.id].visits
+        ]
+
+    def close(self, why: str, *, import_only: bool) -> None:
+        """Give every device without an outcome one; a pure import leaves imported devices as they are."""
+        for state in _UNDER_WAY:
+            for device in list(self.ledger.devices_in([state])):
+                self._close(device, RunEnded(f"{device.id}: {why}"), unknown=state is State.CONNECTING)
+        if import_only:
+            return
+        for device, _ in self._open_from_earlier():
+            self._close(device, NotProven(f"{device.id} was told to connect in an earlier run"), unknown=True)
+        for device in list(self.ledger.devices_in([State.IMPORTED])):
+            visited = self.ledger[device.id].visits > 0
+            reason = (
+                RunEnded(f"{device.id} was visited, but not finished: {why}")
+                if visited
+                else NotSeen(f"{device.id} was not worked: {why}")
+            )
+            self._close(device, reason, unknown=False)
+
+    def _close(self, device: ListedDevice, reason: ProvisionerError, *, unknown: bool) -> None:
+        self.journal.append(
+            "device.unknown" if unknown else "device.skipped",
+            **row_of(device),
+            outcome=Outcome.UNKNOWN if unknown else Outcome.SKIPPED,
+            **why_of(reason),
+        )
+
+    def exit_code(self, *, held: bool) -> ExitCode:
+        """What the end means: held by the site before failures, failures before unknowns."""
+        outcomes = self.ledger.outcomes()
+        if held:
+            return ExitCode.HELD_BY_SITE
+        if outcomes[Outcome.FAIL] or outcomes[Outcome.SKIPPED]:
+            return ExitCode.SOME_FAILED
+        return ExitCode.SOME_UNKNOWN if outcomes[Outcome.UNKNOWN] else ExitCode.ALL_GOOD
