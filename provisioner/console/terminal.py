@@ -312,7 +312,8 @@ def _print_troubles(troubles: Sequence[Trouble], console: Console) -> None:
     for remedy in dict.fromkeys(trouble.remedy for trouble in troubles):
         for trouble in (trouble for trouble in troubles if trouble.remedy == remedy):
             line = _named(trouble).append(f"  {safe(trouble.code)}", "bold")
-            line.append(f": {safe(trouble.detail)}" if trouble.detail else "", "dim")
+            why = trouble.detail.removeprefix(f"{trouble.device}").lstrip(" :")  # the board has just been named
+            line.append(f": {safe(why)}" if why else "", "dim")
             console.print(line, no_wrap=True, overflow="ellipsis")
         for part in textwrap.wrap(f"DO: {safe(remedy)}", max(20, console.width - 10)) if remedy else ():
             console.print(Text(f"         {part}"))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from errno import errorcode
+from os import strerror
 
 import trio
 
@@ -98,8 +100,8 @@ async def _dial(host: str, port: int) -> trio.abc.Stream:
         cause = error.__cause__
         while isinstance(cause, BaseExceptionGroup):  # one for each address
             cause = cause.exceptions[0]
-        if isinstance(cause, OSError):
-            raise cause from None
+        if isinstance(cause, OSError) and cause.errno in errorcode:
+            raise OSError(cause.errno, strerror(cause.errno)) from None  # which makes the fitting subclass
         raise
 
 
