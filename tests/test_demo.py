@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import sys
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,19 +23,35 @@ SEED = 7
 SUMS = ("pass", "fail", "unknown", "skipped", "open")
 
 
+def process_of(folder, *args):
+    command = [sys.executable, "-m", "provisioner", "demo", "--seed", SEED, *args]
+    where = {"cwd": folder, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+    return partial(trio.run_process, [str(part) for part in command], check=False, **where)
+
+
 async def demo(folder, *args):
     """Run it in `folder`: exit code, stdout, stderr."""
-    command = [sys.executable, "-m", "provisioner", "demo", "--seed", SEED, *args]
     with trio.fail_after(60):
-        done = await trio.run_process(
-            [str(part) for part in command],
-            check=False,
-            capture_stdout=True,
-            capture_stderr=True,
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
+        done = await process_of(folder, *args)(capture_stdout=True, capture_stderr=True)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+async def started(folder, *args, task_status):
+    """For `nursery.start`: one that goes on, saying what it says to the files `out` and `err`."""
+    files = ExitStack()
+    out, err = (files.enter_context((folder / name).open("wb")) for name in ("out", "err"))
+    with files:
+        await process_of(folder, *args)(stdout=out, stderr=err, task_status=task_status)
+
+
+async def first_code(folder):
+    """Wait until a board has a claim code."""
+    with trio.fail_after(30):
+        run = None
+        while run is None or b"claim_code.accepted" not in run.journal.read_bytes():
+            await trio.sleep(0.02)  # another process writes it
+            run = newest(folder / "runs")
+    return run
 
 
 def secrets():
@@ -81,24 +99,8 @@ async def test_a_factory_with_fewer_devices_than_trays_and_lines_that_do_not_wra
 @pytest.mark.parametrize("times", [1, 2])
 async def test_ctrl_c_ends_it_with_an_outcome_for_every_device(tmp_path, nursery, times):
     """Once: boards under way are finished. Twice: at once. In both cases the journal is whole and nothing is lost."""
-    command = [sys.executable, "-m", "provisioner", "demo", "--seed", str(SEED), "--devices", "20", "--json"]
-    process = await nursery.start(
-        lambda task_status: trio.run_process(
-            command,
-            check=False,
-            stdout=open(tmp_path / "out", "wb"),
-            stderr=open(tmp_path / "err", "wb"),
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            task_status=task_status,
-        )
-    )
-    with trio.fail_after(30):
-        while not (
-            (run := (tmp_path / "runs").exists() and newest(tmp_path / "runs"))
-            and b"claim_code.accepted" in run.journal.read_bytes()
-        ):
-            await trio.sleep(0.02)
+    process = await nursery.start(partial(started, tmp_path, "--devices", 20, "--json"))
+    run = await first_code(tmp_path)
     for _ in range(times):
         process.send_signal(signal.SIGINT)
         await trio.sleep(0.05)

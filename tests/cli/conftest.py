@@ -1,16 +1,19 @@
 """A bench for the real commands: a folder with settings and a manifest, and a simulated cloud they can call."""
 
+import io
 import json
 import os
-import signal
 import sys
+from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import trio
 
+from provisioner.cli import main
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.cloud import SimCloud
 from provisioner.simulator.cloud_http import cloud_app
@@ -44,6 +47,7 @@ class Bench:
     folder: Path
     cloud: SimCloud
     port: int = 0
+    client_id: str = ""
     calls: list = field(default_factory=list)
     environment: dict = field(default_factory=dict)
 
@@ -61,10 +65,11 @@ class Bench:
         return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
 
     def write(self, *, settings="", head="", devices=(*DEVICES, UNKNOWN), claim="none", wifi="wifi: none\n"):
+        client_id = self.client_id or self.cloud.client_id
         (self.folder / "config").mkdir(exist_ok=True)
         (self.folder / "config" / "line.yaml").write_text(
             f"version: 1\n{settings}"
-            f"cloud: {{base_url: 'http://127.0.0.1:{self.port}', client_id: {self.cloud.client_id}}}\n"
+            f"cloud: {{base_url: 'http://127.0.0.1:{self.port}', client_id: {client_id}}}\n"
             "wifi: {factory-2g: {ssid: TestRouter}}\n"
             "stations: [{name: A, adapter: none0}]\n"
             "budgets: {idle_stop_s: 1, site_hold_max_s: 1, site_probe_s: 0.2}\n"
@@ -84,6 +89,31 @@ class Bench:
         wanted = {**kept, "PYTHONPATH": str(ROOT), **secrets, **self.environment, **changes}
         return {name: value for name, value in wanted.items() if value is not None}
 
+    async def start(self, *args, task_status):
+        """For `nursery.start`: a command that goes on; what it says is in the files `out` and `err`."""
+        files = ExitStack()
+        out, err = (files.enter_context((self.folder / name).open("wb")) for name in ("out", "err"))
+        with files:
+            await trio.run_process(
+                self.command(*args),
+                check=False,
+                stdin=b"",
+                stdout=out,
+                stderr=err,
+                cwd=self.folder,
+                env=self.env(),
+                task_status=task_status,
+            )
+
+    async def until_written(self, path, word):
+        """Wait until that file of this folder has that word in it."""
+        with trio.fail_after(30):
+            found = []
+            while not (found and word in found[-1].read_bytes()):
+                await trio.sleep(0.02)
+                found = sorted(self.folder.glob(path))
+        return found[-1]
+
     async def run(self, *args, stdin=b"", **changes):
         with trio.fail_after(60):
             done = await trio.run_process(
@@ -97,6 +127,26 @@ class Bench:
             )
         return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 
+    async def call(self, *args, stdin=b"", **changes):
+        """As `run`, but in a thread of this process, which starts at once: for commands that take no signals."""
+        with trio.fail_after(60):
+            return await trio.to_thread.run_sync(self._call, [str(arg) for arg in args], stdin, changes)
+
+    def _call(self, args, stdin, changes):
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+        with (
+            redirect_stdout(out),
+            redirect_stderr(err),
+            patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
+            patch.dict(os.environ, self.env(**changes), clear=True),
+            chdir(self.folder),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main(args)
+        for stream in (out, err):
+            stream.flush()
+        return Said(ended.value.code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
 
 @pytest.fixture
 async def bench(nursery, tmp_path):
@@ -108,7 +158,3 @@ async def bench(nursery, tmp_path):
     made.port = await nursery.start(partial(serve_cloud, made.app))
     made.write()
     return made
-
-
-def interrupt(process):
-    os.kill(process.pid, signal.SIGINT)
