@@ -8,30 +8,31 @@ Rule 3: heavy parts are imported inside the commands, so `--help` and shell comp
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from provisioner.console.stopped import counted, exit_code_of, failures_of, leaves_of, lines_of, mistake_rows, object_of
 from provisioner.errors import (
-    CloudError,
     ExitCode,
     FileRefused,
+    InputRefused,
     JournalError,
-    JournalWriteFailed,
     Mistake,
     ProvisionerError,
     SecretMissing,
-    SoftAPError,
-    SwitchError,
 )
-from provisioner.model import SecurityType, WifiProfile
+from provisioner.model import SecurityType, WifiProfile, printable
 from provisioner.secrets import Secret
 
 COMMANDS = ("version", "device-id", "public-key", "scan-ap", "set", "configure-ap", "connect-ap")
@@ -41,7 +42,19 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def common(command: F) -> F:
-    """The options that every command takes."""
+    """The options that every command takes; with `--json`, what stopped a command is one object on stdout as well."""
+
+    @functools.wraps(command)
+    def told(*args: Any, as_json: bool, **options: Any) -> Any:
+        try:
+            return command(*args, as_json=as_json, **options)
+        except (ProvisionerError, BaseExceptionGroup) as error:
+            failures = failures_of(error)
+            if as_json and failures:
+                _print_json(object_of(failures, exit_code_of(failures[0])))
+            raise
+
+    decorated: Any = told
     for option in (
         click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else."),
         click.option("--runs-dir", type=_FOLDER, default=Path("runs"), show_default=True, help="Where runs are kept."),
@@ -49,8 +62,8 @@ def common(command: F) -> F:
             "--config", type=_FILE, default=Path("config/line.yaml"), show_default=True, help="The line's settings."
         ),
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -80,8 +93,8 @@ def check(context: click.Context, /, manifests: tuple[Path, ...], config: Path, 
         except FileRefused as refused:
             mistakes += refused.mistakes
     else:
-        click.echo(f"{config} is not there: Wi-Fi profiles and the product are not compared with it.", err=True)
-    checked = []
+        click.echo(f"There is no {config}: Wi-Fi profiles and the product were not compared with it.", err=True)
+    checked: list[dict[str, Any]] = []
     for path in manifests:
         try:
             manifest = load_manifest(path, settings)
@@ -90,16 +103,14 @@ def check(context: click.Context, /, manifests: tuple[Path, ...], config: Path, 
         else:
             checked.append({"file": str(path), "trays": len(manifest.trays), "devices": len(manifest)})
     if as_json:
-        rows = [
-            {"file": m.file, "line": m.line, "column": m.column, "where": m.where, "what": m.what, "remedy": m.remedy}
-            for m in mistakes
-        ]
-        _print_json({"ok": not mistakes, "manifests": checked, "mistakes": rows})
+        _print_json({"ok": not mistakes, "manifests": checked, "mistakes": mistake_rows(mistakes)})
     else:
         for mistake in mistakes:
             click.echo(str(mistake))
         for row in checked:
-            click.echo(f"{row['file']}: good: {row['trays']} trays, {row['devices']} devices")
+            click.echo(f"{row['file']}: good: {counted(row['trays'], 'tray')}, {counted(row['devices'], 'device')}")
+        if mistakes:
+            click.echo(f"{counted(len(mistakes), 'mistake')}. Correct every line named, then check again.", err=True)
     context.exit(ExitCode.INPUT_REFUSED if mistakes else ExitCode.ALL_GOOD)
 
 
@@ -131,6 +142,7 @@ def import_(
 
     from provisioner import app
 
+    _require_settings(config)
     outside = app.Outside()
     prepared = app.prepare(app.Job("import", manifest, config, runs_dir), outside)
     if dry_run:
@@ -156,9 +168,19 @@ def run(
     """
     from provisioner import app
 
+    _require_settings(config)
     outside = app.Outside(scans=app.typed_lines() if options["scanner"] else None)
     job = app.Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=options["scanner"])
     context.exit(_run_and_show(app.prepare(job, outside), outside, as_json=as_json))
+
+
+def _require_settings(config: Path) -> None:
+    """Without settings nothing can start: most often the command was given in another folder."""
+    if not config.exists():
+        raise InputRefused(
+            f"there are no settings at {config}",
+            remedy="Run this in the folder that holds config/line.yaml, or name your settings with --config FILE.",
+        )
 
 
 @commands.group()
@@ -178,21 +200,22 @@ def verify(context: click.Context, /, run_id: str | None, runs_dir: Path, *, as_
     from provisioner.journal.reader import newest, runs
     from provisioner.journal.reader import verify as verify_journal
 
-    wanted = [folder for folder in runs(runs_dir) if folder.id == run_id] if run_id else [newest(runs_dir)]
-    if not wanted or wanted[0] is None:
-        raise click.UsageError(f"no run {run_id or ''} in {runs_dir}; `ls {runs_dir}` shows the runs there are")
+    there = runs(runs_dir)
+    wanted = next((folder for folder in there if folder.id == run_id), None) if run_id else newest(runs_dir)
+    if wanted is None:
+        raise _no_such_run(run_id, runs_dir, [folder.id for folder in there])
     try:
-        result = verify_journal(wanted[0].journal)
+        result = verify_journal(wanted.journal)
     except JournalError as bad:
         if as_json:
-            _print_json({"ok": False, "run": wanted[0].id, "code": bad.code, "detail": bad.detail})
+            _print_json({"ok": False, "run": wanted.id, "code": bad.code, "detail": bad.detail})
         _say(bad)
         context.exit(ExitCode.SOME_FAILED)
     if as_json:
         _print_json(
             {
                 "ok": True,
-                "run": wanted[0].id,
+                "run": wanted.id,
                 "records": result.records,
                 "torn_bytes": result.torn_bytes,
                 "head": result.head_hash,
@@ -200,7 +223,14 @@ def verify(context: click.Context, /, run_id: str | None, runs_dir: Path, *, as_
         )
     else:
         torn = f", then {result.torn_bytes} bytes of a record that a crash tore" if result.torn_bytes else ""
-        click.echo(f"{wanted[0].id}: {result.records} records in one unbroken chain{torn}; head {result.head_hash}")
+        click.echo(f"{wanted.id}: {result.records} records in one unbroken chain{torn}; head {result.head_hash}")
+
+
+def _no_such_run(run_id: str | None, runs_dir: Path, there: list[str]) -> InputRefused:
+    what = f"there is no run {printable(run_id)} in {runs_dir}" if run_id else f"there are no runs in {runs_dir}"
+    if there:
+        return InputRefused(what, remedy=f"Name one of those there are; the newest: {', '.join(there[-3:])}.")
+    return InputRefused(what, remedy="Name the folder that holds your runs with --runs-dir, or run a manifest first.")
 
 
 @commands.command()
@@ -251,7 +281,8 @@ def _wifi_password() -> Secret:
         text = click.prompt("Wi-Fi password", hide_input=True, err=True) if tty else sys.stdin.readline().rstrip("\r\n")
     if not text:
         raise SecretMissing(
-            "the Wi-Fi password is not set", remedy="Set PROVISIONER_WIFI_PASSWORD, or run this in a terminal."
+            "the Wi-Fi password is not set",
+            remedy="Set PROVISIONER_WIFI_PASSWORD, write it to standard input, or run this in a terminal.",
         )
     return Secret(text)
 
@@ -305,9 +336,12 @@ def _print_json(value: object) -> None:
 
 
 def _say(failure: ProvisionerError) -> None:
-    """What happened, whose fault it is, what to do now."""
-    click.secho(f"{failure.blame.upper()}: {failure.detail}", fg="red", err=True)
-    click.echo(f"What to do: {failure.remedy}", err=True)
+    """What happened, whose fault it is, what to do now; wrapped between words on a terminal, not in a pipe."""
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    first, *rest = lines_of(failure, width=width)
+    click.secho(first, fg="red", bold=True, err=True)
+    for line in rest:
+        click.echo(line, err=True)
 
 
 def _run_and_show(prepared: Any, outside: Any, *, as_json: bool) -> ExitCode:
@@ -339,10 +373,15 @@ def _show_plan(plan: Any, *, as_json: bool) -> None:
         _print_json({"trays": [vars_of(tray) for tray in plan], "calls": calls})
         return
     for tray in plan:
-        click.echo(f"{tray.tray}: {tray.devices} devices, {tray.present} in the product, {tray.missing} to import")
-    click.echo(
-        f"Import would make {calls} calls that write, and list the product before and after. Nothing was written."
-    )
+        rows = counted(tray.devices, "device")
+        click.echo(f"{tray.tray}: {rows}, {tray.present} in the product, {tray.missing} to import")
+    if not plan:
+        click.echo("This manifest names no product: there is nothing to import.")
+    elif calls:
+        click.echo(f"An import would write with {counted(calls, 'call')} and read the product's list before and after.")
+    else:
+        click.echo("Every device is in the product: an import would write nothing.")
+    click.echo("Nothing was written.")
 
 
 def vars_of(row: Any) -> dict[str, Any]:
@@ -352,46 +391,40 @@ def vars_of(row: Any) -> dict[str, Any]:
     return asdict(row)
 
 
-def _exit_code_of(failure: ProvisionerError) -> ExitCode:
-    if isinstance(failure, CloudError | JournalWriteFailed):
-        return ExitCode.HELD_BY_SITE
-    if isinstance(failure, SoftAPError | SwitchError):
-        return ExitCode.SOME_FAILED
-    return ExitCode.INPUT_REFUSED
-
-
 def main(argv: list[str] | None = None) -> None:
     """Run a command and exit with its code; the entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")  # a terminal without some character shows its number instead
     try:
-        code = commands.main(argv, standalone_mode=False)
+        code = commands.main(argv, prog_name="provisioner", standalone_mode=False)
     except click.exceptions.Abort:
         code = ExitCode.INTERRUPTED
     except click.ClickException as usage:
         usage.show()
         code = ExitCode.INPUT_REFUSED
-    except ProvisionerError as failure:
-        _say(failure)
-        code = _exit_code_of(failure)
-    except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
-    except BaseExceptionGroup as group:
-        code = _group_code(group)
-    except Exception:  # noqa: BLE001 - the last line of defence: our bug, said as such
-        traceback.print_exc()
-        code = ExitCode.OUR_BUG
+    except BrokenPipeError:
+        code = _reader_gone()
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the last line of defence
+        code = _code_of(error)
     sys.exit(int(code or 0))
 
 
-def _group_code(group: BaseExceptionGroup[BaseException]) -> ExitCode:
-    from provisioner.app import leaves as leaves_of
+def _reader_gone() -> ExitCode:
+    """`| head` has read enough. Nothing is said: there is nobody to read it, and Python's own last flush would try."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.SOME_FAILED
 
-    leaves = list(leaves_of(group))
-    if all(isinstance(error, KeyboardInterrupt) for error in leaves):
+
+def _code_of(error: BaseException) -> ExitCode:
+    """Say what ended the command; a failure has its words, our own bug its traceback."""
+    if all(isinstance(leaf, KeyboardInterrupt) for leaf in leaves_of(error)):
         return ExitCode.INTERRUPTED
-    if all(isinstance(error, ProvisionerError) for error in leaves):
-        failures = [error for error in leaves if isinstance(error, ProvisionerError)]
-        for text in dict.fromkeys(error.detail for error in failures):
-            _say(next(error for error in failures if error.detail == text))
-        return _exit_code_of(failures[0])
-    traceback.print_exception(group)
+    failures = failures_of(error)
+    for failure in failures:
+        _say(failure)
+    if failures:
+        return exit_code_of(failures[0])
+    traceback.print_exception(error)
     return ExitCode.OUR_BUG

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,10 @@ import trio
 from rich.console import Console
 
 from provisioner import app
+from provisioner.console.stopped import counted
 from provisioner.errors import ExitCode, InputRefused
 from provisioner.journal.reader import replay
+from provisioner.model import printable
 from provisioner.settings import Budgets
 from provisioner.simulator import faults as faults_of
 from provisioner.simulator.checkers import Truth, check_all
@@ -72,9 +74,11 @@ class Factory:
 def run_demo(wishes: Wishes, *, console: Console) -> app.RunEnd:
     """Run the whole factory; returns how the run ended. Raises what `app.run` raises."""
     seed = wishes.seed if wishes.seed is not None else random.SystemRandom().randrange(1_000_000)
-    console.print(
-        f"A simulated factory: {wishes.devices} Photons in {TRAYS} trays, {wishes.stations} stations, "
-        f"{SPEED:g} times as fast as reality; faults: {wishes.faults}; seed {seed}"
+    _say(
+        console,
+        f"A simulated factory: {counted(wishes.devices, 'Photon')} in {counted(min(TRAYS, wishes.devices), 'tray')}, "
+        f"{counted(wishes.stations, 'station')}, {SPEED:g} times as fast as reality; faults: {wishes.faults}; "
+        f"seed {seed}.",
     )
     return trio.run(partial(_demo, wishes, seed, console))
 
@@ -193,14 +197,22 @@ def _check(world: World, cloud: SimCloud, factory: Factory, end: app.RunEnd) -> 
 
 def _report(wrong: Sequence[str], console: Console) -> None:
     if wrong:
-        console.print("The factory's own history contradicts the journal:")
+        _say(console, "The factory's own history contradicts the journal:")
         for sentence in wrong:
-            console.print(f"  {sentence}")
+            _say(console, f"  {sentence}")
+        _say(console, "This is a bug in the program. Run it again with --seed and --keep, and report it.")
     else:
-        console.print(
+        _say(
+            console,
             "Checked against the factory's own history: no false PASS, no write to a stranger, no claim code used "
-            "twice, no take-over, one outcome each."
+            "twice, no take-over, one outcome each.",
         )
+
+
+def _say(console: Console, sentence: str) -> None:
+    """One sentence, wrapped between words on a terminal and left whole in a pipe."""
+    with suppress(OSError):
+        console.print(sentence, soft_wrap=not console.is_terminal)
 
 
 # --- simulate ---
@@ -209,8 +221,10 @@ def _report(wrong: Sequence[str], console: Console) -> None:
 def run_simulate(*, cloud: str, photons: int, seed: int | None, faults: str, online_delay_s: float | None) -> None:
     """Serve the simulated cloud and Photons until interrupted; the first line on stdout says where."""
     host, _, port = cloud.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise InputRefused(f"{cloud!r} is not HOST:PORT", remedy="For example: --cloud 127.0.0.1:8080.")
+    if not host or not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise InputRefused(
+            f"'{printable(cloud)}' is not HOST:PORT", remedy="Write it as, for example, --cloud 127.0.0.1:8080."
+        )
     drawn = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
     print(f"seed {drawn}", file=sys.stderr, flush=True)
     with _bind_refusal(cloud):
@@ -222,9 +236,10 @@ def _bind_refusal(address: str) -> Iterator[None]:
     try:
         yield
     except* OSError as errors:
-        reason = next(iter(errors.exceptions))
+        why = next(error for error in app.leaves(errors) if isinstance(error, OSError))
         raise InputRefused(
-            f"{address} cannot be served: {reason}", remedy="Choose another address, or port 0."
+            f"the cloud cannot be served at {printable(address)}: {why.strerror or why}",
+            remedy="Choose a free port (`--cloud 127.0.0.1:0` finds one), or an address of this computer.",
         ) from None
 
 

@@ -97,6 +97,7 @@ class InputRefused(ProvisionerError):
 
     code = "input_refused"
     blame = Blame.OPERATOR
+    remedy = "Correct what the message names, then run the same command again."
 
 
 class FileRefused(InputRefused):
@@ -114,18 +115,21 @@ class SecretMissing(InputRefused):
     """A secret that this work needs is neither in the environment nor in a file."""
 
     code = "secret_missing"
+    remedy = "Set the PROVISIONER_... variable the message names, or name a file of mode 0600 in the settings."
 
 
 class SecretUnsafe(InputRefused):
     """A secret stands where others can read it."""
 
     code = "secret_unsafe"
+    remedy = "Run `chmod 600` on that file; if others may have read the secret, make a new one in the console."
 
 
 class RunsFolderUnusable(InputRefused):
     """The runs folder cannot be written: nothing may start, because nothing could be recorded."""
 
     code = "runs_folder_unusable"
+    remedy = "Get the right to write there, free some space, or name a folder on a local disk with --runs-dir."
 
 
 class WrongPlatform(InputRefused):
@@ -153,6 +157,7 @@ class BackendUnknown(InputRefused):
     """No switcher of that name is installed."""
 
     code = "backend_unknown"
+    remedy = "Use one of the switchers that the message names as `switcher:` in the settings."
 
 
 class BackendBroken(InputRefused):
@@ -171,7 +176,7 @@ class CloudError(ProvisionerError):
     code = "cloud_error"
     blame = Blame.SITE
     again = Again.THIS_RUN
-    remedy = "Wait; the line asks again by itself. If it lasts, check the uplink and status.particle.io."
+    remedy = "Check the uplink and status.particle.io. A running line asks again by itself; else run it again."
 
 
 class CloudUnreachable(CloudError):
@@ -190,6 +195,7 @@ class CloudSlow(CloudError):
     """The cloud did not say in time who owns a device; nothing was written to it, the station let it go."""
 
     code = "cloud_slow"
+    remedy = "Nothing to do: the board comes round again. If it repeats, check the uplink and status.particle.io."
 
 
 class CloudBusy(CloudError):

@@ -42,7 +42,9 @@ def _sendable_ssid(value: str) -> str:
 
 def _https_unless_loopback(value: str) -> str:
     if not value.startswith("https://") and not _LOOPBACK.fullmatch(value):
-        raise ValueError("tokens travel only over https://; http:// is for loopback")
+        raise ValueError(
+            "tokens travel only over https://; write an https:// address (http:// is for this computer alone)"
+        )
     return value.rstrip("/")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
+from provisioner.console.stopped import counted
 from provisioner.console.tally import OUTCOMES, Trouble, word_of
 from provisioner.console.verdict import headline
 from provisioner.console.view import Screen
@@ -60,10 +61,15 @@ def pace_words(screen: Screen, now_ms: int) -> list[str]:
     return words
 
 
+def shown_as(outcome: Outcome, screen: Screen) -> str:
+    """The word for an outcome; an import has proved nothing, so its PASS is IN PRODUCT."""
+    return "IN PRODUCT" if screen.import_only and outcome is Outcome.PASS else word_of(outcome)
+
+
 def progress(screen: Screen, now_ms: int) -> str:
     """Where the run stands, in one line."""
-    counts = [f"{screen.all.outcome(outcome)} {word_of(outcome)}" for outcome in OUTCOMES]
-    stand = [*counts, f"{screen.all.open} of {screen.all.devices} left", *pace_words(screen, now_ms)]
+    counts = [f"{screen.through(screen.all).outcome(outcome)} {shown_as(outcome, screen)}" for outcome in OUTCOMES]
+    stand = [*counts, f"{screen.left} of {screen.all.devices} left", *pace_words(screen, now_ms)]
     return f"{headline(screen).word}: {', '.join(stand)}"
 
 
@@ -77,9 +83,9 @@ def line_of(record: Record, screen: Screen) -> str | None:
 
 
 def _started(record: Record, screen: Screen) -> str:
-    stations = ", ".join(screen.stations) or "no station"
-    resumed = f", goes on from {len(screen.resumes)} earlier" if screen.resumes else ""
-    what = f"{screen.all.devices} devices, {len(screen.trays)} trays, {stations}{resumed}"
+    stations = ", ".join(screen.stations) or ("import only" if screen.import_only else "no station")
+    resumed = f", goes on from {counted(len(screen.resumes), 'earlier run')}" if screen.resumes else ""
+    what = f"{counted(screen.all.devices, 'device')}, {counted(len(screen.trays), 'tray')}, {stations}{resumed}"
     return safe(f"run {screen.run}, product {screen.product}: {what}")
 
 

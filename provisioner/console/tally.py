@@ -51,7 +51,8 @@ def word_of(outcome: Outcome) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that went wrong and what to do about it. `word` is FAIL, UNPROVEN, SKIPPED, DRAINED or HELD."""
+    """Something that went wrong and what to do about it. `word` is FAIL, UNPROVEN, SKIPPED, DRAINED,
+    HELD, STRANGER, or AGAIN for a visit that failed while the device may still come round."""
 
     word: str
     at: datetime

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from provisioner.console.lines import about, because, clock, line_of, pace_words, progress, safe, where
+from provisioner.console.lines import about, because, clock, line_of, pace_words, progress, safe, shown_as, where
 from provisioner.console.tally import OUTCOMES, State, StationView, Tally, Trouble, word_of
 from provisioner.console.verdict import FinalTable, Headline, Row, Tone, final_table, headline
 from provisioner.console.view import Screen
@@ -45,6 +45,7 @@ _CHIPS: Final = {
     "SKIPPED": "bold bright_white on dark_magenta",
     "DRAINED": "bold bright_white on dark_red",
     "STRANGER": "bold black on yellow",
+    "AGAIN": "bold black on yellow",
 }
 # One glyph for each, so that a tray reads without colours too.
 _BARS: Final = {Outcome.PASS: "█", Outcome.FAIL: "×", Outcome.UNKNOWN: "?", Outcome.SKIPPED: "-"}
@@ -93,7 +94,8 @@ def shown(screen: Screen, *, console: Console, now_ms: Callable[[], int]) -> Ite
                 yield _LiveScreen(screen, live, now_ms)
     finally:
         with suppress(OSError):  # the terminal itself may be gone
-            print_final(final_table(screen), headline(screen), console)
+            if screen.run:  # else nothing had begun, and there is nothing to show
+                print_final(final_table(screen), headline(screen), console)
 
 
 @contextmanager
@@ -178,7 +180,7 @@ def frame(screen: Screen, now_ms: int, width: int, height: int, *, ascii_only: b
     rows = rows[: max(1, room - min(len(screen.trays), 3))]
     trays = screen.busy_trays(room - len(rows))
     lines.append(_title("TRAYS", len(screen.trays) - len(trays)))
-    lines += [_tray(tray, width, ascii_only=ascii_only) for tray in trays]
+    lines += [_tray(screen.through(tray), width, ascii_only=ascii_only) for tray in trays]
     lines.append(_title("STATIONS", sum(pair[0] not in rows for pair in stations)))
     lines += rows
     spare = room - len(trays) - len(rows) - 2
@@ -210,10 +212,10 @@ def _chips(screen: Screen) -> Text:
     """The outcomes, each a word and a number."""
     text = Text(" ")
     for outcome in OUTCOMES:
-        count = screen.all.outcome(outcome)
-        text.append(f" {word_of(outcome)} {count} ", _CHIPS[word_of(outcome)] if count else "dim")
+        count = screen.through(screen.all).outcome(outcome)
+        text.append(f" {shown_as(outcome, screen)} {count} ", _CHIPS[word_of(outcome)] if count else "dim")
         text.append("  ")
-    return text.append(f"{screen.all.open} of {screen.all.devices} left", "bold")
+    return text.append(f"{screen.left} of {screen.all.devices} left", "bold")
 
 
 def _title(word: str, hidden: int) -> Text:
@@ -267,7 +269,8 @@ def _station(station: StationView, now_ms: int) -> list[Text]:
 def _failure(trouble: Trouble) -> Text:
     """What to do stands before the code: the line may be cut at its end."""
     text = Text.assemble("    ", (f" {trouble.word} ", _CHIPS.get(trouble.word, "bold")))
-    text.append(f" {where(trouble.tray, trouble.slot, None if trouble.tray else trouble.device, short=True)}", "bold")
+    place = where(trouble.tray, trouble.slot, None if trouble.tray else trouble.device, short=True)
+    text.append(f" {place or safe(f'at {trouble.station}')}", "bold")
     return text.append(f"  {safe(trouble.remedy)}  ").append(safe(trouble.code), "dim")
 
 
@@ -294,14 +297,45 @@ def print_final(table: FinalTable, head: Headline, console: Console) -> None:
     grid.add_section()
     grid.add_row(*_cells(table.total), style="bold")
     console.print(grid)
-    for trouble in table.troubles:
-        place = where(trouble.tray, trouble.slot, trouble.device)
-        line = Text.assemble((f"{trouble.word:<8}", _CHIPS.get(trouble.word, "bold")), f" {place}  {because(trouble)}")
-        console.print(line, soft_wrap=True)
+    _print_troubles(table.troubles, console)
     if table.more_troubles:
-        console.print(Text(f"and {table.more_troubles} more: `provisioner report` names them all"), soft_wrap=True)
-    verdict = " ".join(safe(part) for part in (f"{head.word}.", head.why, head.todo) if part)
-    console.print(Text(verdict, _BANNERS[head.tone]), soft_wrap=True)
+        console.print(Text(f"and {table.more_troubles} more: the journal names them all"))
+    _print_verdict(head, console)
+
+
+def _print_troubles(troubles: Sequence[Trouble], console: Console) -> None:
+    """One line each in a pipe; on a terminal the boards together that the same is to be done with."""
+    if not console.is_terminal:
+        for trouble in troubles:
+            console.print(_named(trouble).append(f"  {because(trouble)}"), soft_wrap=True)
+        return
+    for remedy in dict.fromkeys(trouble.remedy for trouble in troubles):
+        for trouble in (trouble for trouble in troubles if trouble.remedy == remedy):
+            line = _named(trouble).append(f"  {safe(trouble.code)}", "bold")
+            why = trouble.detail.removeprefix(f"{trouble.device}").lstrip(" :")  # the board has just been named
+            line.append(f": {safe(why)}" if why else "", "dim")
+            console.print(line, no_wrap=True, overflow="ellipsis")
+        for part in textwrap.wrap(f"DO: {safe(remedy)}", max(20, console.width - 10)) if remedy else ():
+            console.print(Text(f"         {part}"))
+
+
+def _named(trouble: Trouble) -> Text:
+    place = where(trouble.tray, trouble.slot, trouble.device)
+    return Text.assemble((f"{trouble.word:<8}", _CHIPS.get(trouble.word, "bold")), f" {place}")
+
+
+def _print_verdict(head: Headline, console: Console) -> None:
+    """The last thing printed: one line in a pipe, a bar across a terminal."""
+    why = f": {safe(head.why).rstrip('.')}" if head.why else ""
+    if not console.is_terminal:
+        todo = f" {safe(head.todo)}" if head.todo else ""
+        console.print(Text(f"{safe(head.word)}{why}.{todo}"), soft_wrap=True)
+        return
+    for text in (f"{safe(head.word)}{why}.", f"DO: {safe(head.todo)}" if head.todo else ""):
+        for part in textwrap.wrap(text, max(20, console.width - 4)):
+            line = Text(f"  {part}", _BANNERS[head.tone])
+            line.truncate(console.width, overflow="ellipsis", pad=True)
+            console.print(line)
 
 
 def _cells(row: Row) -> list[Text]:

@@ -19,6 +19,8 @@ from provisioner.model import Outcome
 
 TRAYS_IN_TABLE_MAX: Final = 40
 TROUBLES_IN_TABLE_MAX: Final = 20
+_COLUMNS: Final = (*(word_of(outcome) for outcome in OUTCOMES), "NOT DONE")
+_IMPORT_COLUMNS: Final = ("IN PRODUCT", "REFUSED", *_COLUMNS[2:])
 
 
 class Tone(enum.Enum):
@@ -38,6 +40,13 @@ class Headline:
     tone: Tone
     why: str = ""
     todo: str = ""
+
+
+# Ends that are not the line's: the message with whose fault it is and what to do follows on standard error.
+_STOPPED: Final = {
+    "input_refused": Headline("REFUSED", Tone.BAD, "no device was touched", "Read below what to correct."),
+    "our_bug": Headline("STOPPED BY A BUG", Tone.BAD, "in this program", "Keep the runs folder and report this."),
+}
 
 
 def headline(screen: Screen) -> Headline:
@@ -63,31 +72,62 @@ def headline(screen: Screen) -> Headline:
 
 def _finished(screen: Screen) -> Headline:
     failed, unknown = screen.all.outcome(Outcome.FAIL), screen.all.outcome(Outcome.UNKNOWN)
-    skipped, left = screen.all.outcome(Outcome.SKIPPED), screen.all.open
+    skipped = screen.all.outcome(Outcome.SKIPPED)
+    early = _ended_early(screen)
+    if early is not None:
+        return early
+    if screen.import_only:
+        return _imported(screen, refused=failed, skipped=skipped)
+    if failed:
+        return Headline(f"FINISHED, {failed} FAIL", Tone.BAD, todo="Set the FAIL boards aside, each as it says.")
+    if unknown:
+        return Headline(
+            f"FINISHED, {unknown} UNPROVEN",
+            Tone.WARN,
+            todo="Leave these boards powered and run again: the cloud is asked before a board is touched.",
+        )
+    if skipped:
+        return Headline(f"FINISHED, {skipped} SKIPPED", Tone.WARN, todo="Run again when these boards can be worked.")
+    return Headline("FINISHED, ALL PASS" if screen.all.devices else "FINISHED, NOTHING TO DO", Tone.GOOD)
+
+
+def _ended_early(screen: Screen) -> Headline | None:
+    """Refused, broken, held or interrupted; None for a run that came to its own end and adds up."""
+    if screen.finished_code in _STOPPED:
+        return _STOPPED[screen.finished_code]
     if not screen.adds_up:
         return Headline(
             "DOES NOT ADD UP",
             Tone.BAD,
-            f"{screen.all.devices} devices in the manifest, {screen.all.devices - left} with an outcome",
-            "Keep the runs folder, run `provisioner reconcile`, and report this.",
+            f"{screen.all.devices} devices in the manifest, {screen.all.devices - screen.left} with an outcome",
+            "Keep the runs folder and report this; `provisioner journal verify` says whether the journal is whole.",
         )
     if screen.held is not None:
         return Headline("HELD, STOPPED", Tone.BAD, _why(screen.held), screen.held.remedy)
     if screen.finished is Outcome.ABORTED:
         return Headline(
-            "INTERRUPTED", Tone.BAD, f"{left} devices were not reached", "Run the same command again: it goes on."
+            "INTERRUPTED", Tone.BAD, _not_reached(screen), "Run the same command again: it goes on where it stopped."
         )
-    if failed:
-        return Headline(f"FINISHED, {failed} FAIL", Tone.BAD, todo="Set the boards below aside, each as it says.")
-    if unknown:
+    return None
+
+
+def _imported(screen: Screen, *, refused: int, skipped: int) -> Headline:
+    """An import is no proof that a board works, so nothing here says PASS."""
+    why = f"{screen.through(screen.all).outcome(Outcome.PASS)} in the product"
+    if refused:
         return Headline(
-            f"FINISHED, {unknown} UNPROVEN",
-            Tone.WARN,
-            todo="Leave these boards powered; run again, or let `provisioner reconcile` ask tonight.",
+            "IMPORT FINISHED", Tone.BAD, f"{why}, {refused} refused", "Set the refused boards aside, each as it says."
         )
     if skipped:
-        return Headline(f"FINISHED, {skipped} SKIPPED", Tone.WARN, todo="Run again when these boards can be worked.")
-    return Headline("FINISHED, ALL PASS" if screen.all.devices else "FINISHED, NOTHING TO DO", Tone.GOOD)
+        return Headline("IMPORT FINISHED", Tone.WARN, f"{why}, {skipped} skipped", "Run the same command again.")
+    return Headline("IMPORT FINISHED", Tone.GOOD, why)
+
+
+def _not_reached(screen: Screen) -> str:
+    """How far it came. Devices that had no turn are closed as SKIPPED; a second Ctrl-C may leave some open."""
+    missed = screen.left + screen.all.outcome(Outcome.SKIPPED)
+    ended = screen.all.devices - missed
+    return f"{ended} of {screen.all.devices} devices have a result, {missed} had no turn"
 
 
 def _why(trouble: Trouble) -> str:
@@ -123,15 +163,15 @@ def final_table(screen: Screen) -> FinalTable:
     """What the run came to: by tray, in total, and the devices that somebody has to look at."""
     trays: Sequence[Tally] = list(screen.trays.values())
     if len(trays) > TRAYS_IN_TABLE_MAX:  # name those that somebody has to look at
-        trays = [tray for tray in trays if tray.outcome(Outcome.PASS) < tray.devices]
+        trays = [tray for tray in trays if screen.through(tray).outcome(Outcome.PASS) < tray.devices]
     shown = trays[:TRAYS_IN_TABLE_MAX]
     troubles = tuple(islice(screen.troubles(), TROUBLES_IN_TABLE_MAX))
     bad = sum(screen.all.outcome(outcome) for outcome in OUTCOMES if outcome is not Outcome.PASS)
     return FinalTable(
-        columns=(*(word_of(outcome) for outcome in OUTCOMES), "NOT DONE"),
-        rows=tuple(_row(tray) for tray in shown),
+        columns=_IMPORT_COLUMNS if screen.import_only else _COLUMNS,
+        rows=tuple(_row(screen.through(tray)) for tray in shown),
         more_trays=len(screen.trays) - len(shown),
-        total=_row(screen.all),
+        total=_row(screen.through(screen.all)),
         troubles=troubles,
         more_troubles=bad - len(troubles),
         adds_up=screen.adds_up,
@@ -159,6 +199,7 @@ def summary(screen: Screen) -> dict[str, Any]:
         "devices": screen.all.devices,
         "outcomes": _outcomes(screen.all),
         "carried": screen.carried,
+        "in_product": screen.through(screen.all).outcome(Outcome.PASS) if screen.import_only else None,
         "states": {state.value: screen.all.states[state] for state in State},
         "trays": {tray.name: {"devices": tray.devices, **_outcomes(tray)} for tray in screen.trays.values()},
         "stations": {

@@ -194,7 +194,7 @@ class Screen:
             handed_over = record.outcome in (Outcome.PASS, Outcome.UNKNOWN)
             self._move(device, State.CONNECTING if handed_over else device.before)
         if record.outcome is Outcome.FAIL:
-            station.trouble = Trouble.of("FAIL", record)
+            station.trouble = Trouble.of("AGAIN", record)  # only a final record makes a FAIL
             self._remember(station.trouble)
 
     def _stranger_seen(self, record: Record, station: StationView) -> None:
@@ -257,12 +257,34 @@ class Screen:
         return len(self._strangers)
 
     @property
+    def import_only(self) -> bool:
+        """Whether this run is an `import`: then a device is through when it is in the product."""
+        return self.command == "import"
+
+    def through(self, tally: Tally) -> Tally:
+        """A tray's counts, or all, as this kind of run means them: an import is through with what is in the product.
+
+        Its PASS is then "in the product", and its `open` what the import still owes a result.
+        """
+        if not self.import_only:
+            return tally
+        shown = Tally(tally.name, tally.devices, tally.states.copy())
+        shown.states[State.CONFIRMED] += shown.states.pop(State.IMPORTED, 0)
+        return shown
+
+    @property
+    def left(self) -> int:
+        """How many devices this run still owes a result."""
+        return self.through(self.all).open
+
+    @property
     def adds_up(self) -> bool:
         """Whether every device of the manifest is counted once, and at the end has an outcome.
 
-        A run that was interrupted may leave devices open; they are counted as such.
+        A run that was interrupted may leave devices open; they are counted as such. An import is through with a
+        device that is in the product.
         """
-        unsettled = self.finished not in (None, Outcome.ABORTED) and self.all.open > 0
+        unsettled = self.finished not in (None, Outcome.ABORTED) and self.left > 0
         return not self._misplaced and self.all.open >= 0 and not unsettled
 
     def troubles(self) -> Iterator[Trouble]:
