@@ -14,7 +14,7 @@ import trio
 
 from provisioner.journal.reader import newest, replay, verify
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.cloud import SimCloud
+from provisioner.simulator.cloud.sim_cloud import SimCloud
 from provisioner.simulator.factory_wifi import TEST_ROUTER
 from provisioner.simulator.faults import Dice, Faults
 

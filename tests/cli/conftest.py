@@ -15,10 +15,10 @@ import trio
 
 from provisioner.cli import main
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.cloud import SimCloud
-from provisioner.simulator.cloud_http import cloud_app
+from provisioner.simulator.cloud.http import cloud_app
+from provisioner.simulator.cloud.serving import serve_cloud
+from provisioner.simulator.cloud.sim_cloud import SimCloud
 from provisioner.simulator.faults import Dice, Faults
-from provisioner.simulator.serving import serve_cloud
 
 ROOT = Path(__file__).parents[2]
 WIFI_PASSWORD = "a-password-of-this-bench"
