@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -407,6 +408,9 @@ def main(argv: list[str] | None = None) -> None:
         code = _reader_gone()
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the last line of defence
         code = _code_of(error)
+    if code == ExitCode.INTERRUPTED:
+        # A second Ctrl-C may come while Python shuts down; it would end us by the signal instead of with 130.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(int(code or 0))
 
 

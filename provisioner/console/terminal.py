@@ -94,8 +94,13 @@ def shown(screen: Screen, *, console: Console, now_ms: Callable[[], int]) -> Ite
                 yield _LiveScreen(screen, live, now_ms)
     finally:
         with suppress(OSError):  # the terminal itself may be gone
-            if screen.run:  # else nothing had begun, and there is nothing to show
-                print_final(final_table(screen), headline(screen), console)
+            _last_words(screen, console)
+
+
+@trio.lowlevel.enable_ki_protection  # a second Ctrl-C that comes now must not cut off what the first one led to
+def _last_words(screen: Screen, console: Console) -> None:
+    if screen.run:  # else nothing had begun, and there is nothing to show
+        print_final(final_table(screen), headline(screen), console)
 
 
 @contextmanager

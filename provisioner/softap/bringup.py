@@ -100,7 +100,7 @@ async def _dial(host: str, port: int) -> trio.abc.Stream:
         cause = error.__cause__
         while isinstance(cause, BaseExceptionGroup):  # one for each address
             cause = cause.exceptions[0]
-        if isinstance(cause, OSError) and cause.errno in errorcode:
+        if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errorcode:
             raise OSError(cause.errno, strerror(cause.errno)) from None  # which makes the fitting subclass
         raise
 

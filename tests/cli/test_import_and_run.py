@@ -176,15 +176,15 @@ async def test_the_journal_of_an_import_verifies(bench):
 
 
 def waiting_run(bench):
-    """A run whose station waits for boards that never come, for a long time."""
-    bench.write(wifi="wifi: factory-2g\n", devices=bench_devices())
+    """A run that waits for devices to come online, which they never do."""
+    bench.write(claim='online, customer: "line@example.com"', devices=bench_devices())
     config = bench.folder / "config" / "line.yaml"
-    config.write_text(config.read_text().replace("idle_stop_s: 1", "idle_stop_s: 600"))
+    config.write_text(config.read_text().replace("idle_stop_s: 1", "idle_stop_s: 600, confirm_s: 600"))
     return partial(bench.start, "run", "m.yaml")
 
 
 async def until_it_works(bench):
-    await bench.until_written("runs/*/journal.jsonl", b"station.started")
+    await bench.until_written("runs/*/journal.jsonl", b"device.imported")
 
 
 async def test_a_second_run_in_the_same_folder_is_refused_and_leaves_nothing(bench, nursery):
@@ -218,7 +218,7 @@ async def test_stopping_gives_every_device_an_outcome_and_keeps_the_journal_whol
     assert process.returncode == 130
     assert sorted(ended) == sorted(bench_devices())
     assert (records[-1].event, records[-1].code) == ("run.finished", "interrupted")
-    assert "INTERRUPTED: 0 of 5 devices have a result, 5 had no turn." in (bench.folder / "out").read_text()
+    assert "INTERRUPTED: " in (bench.folder / "out").read_text().splitlines()[-2]
     assert "Traceback" not in (bench.folder / "err").read_text()
 
 
