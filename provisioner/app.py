@@ -34,6 +34,7 @@ from provisioner.errors import (
     ExitCode,
     InputRefused,
     StationMissing,
+    SwitchError,
     WrongPlatform,
 )
 from provisioner.journal.reader import cut_torn_tail, replay, runs
@@ -228,7 +229,7 @@ async def _work(
             ledger=ledger,
             history=history,
             wifi=secrets.wifi,
-            stations=[] if import_only else await _open_stations(prepared, outside, stack),
+            stations=[] if import_only else await _open_stations(prepared, outside, journal, stack),
             open_channel=lambda link: SoftAPClient(
                 link.dial, settings=prepared.settings.softap, budgets=prepared.settings.budgets
             ),
@@ -342,16 +343,26 @@ async def _product(prepared: Prepared, cloud: CloudClient) -> ProductInfo | None
 
 
 async def _open_stations(
-    prepared: Prepared, outside: Outside, stack: AsyncExitStack
+    prepared: Prepared, outside: Outside, journal: Journal, stack: AsyncExitStack
 ) -> list[tuple[str, NetworkSwitcher]]:
-    """Open one adapter for each station; each is as it was when the stack closes."""
+    """Open one adapter for each station; each is as it was when the stack closes.
+
+    A station whose adapter is not there is said and left out; SwitchError if none is left.
+    """
     if not any(device.needs_visit for device in prepared.manifest):
         return []
     opened: list[tuple[str, NetworkSwitcher]] = []
+    last: SwitchError | None = None
     for station in _stations(prepared):
         factory = outside.load_switcher(station.switcher)
         session = factory.session(adapter=station.adapter, uplink=Uplink(station.uplink))
-        opened.append((station.name, await stack.enter_async_context(session)))
+        try:
+            opened.append((station.name, await stack.enter_async_context(session)))
+        except SwitchError as failure:
+            last = failure
+            journal.append("station.drained", station=station.name, **why_of(failure))
+    if last is not None and not opened:
+        raise last
     return opened
 
 
