@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import random
+import shutil
 import signal
 import socket
 import time
@@ -33,6 +34,7 @@ from provisioner.errors import (
     CloudError,
     ExitCode,
     InputRefused,
+    JournalError,
     StationMissing,
     SwitchError,
     WrongPlatform,
@@ -181,16 +183,19 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
         )
         for listener in (ledger.see, screen.see, display.see):
             journal.subscribe(listener)
-        earlier = _EarlierRuns.read(prepared, run_id)
+        earlier = _earlier_runs(prepared, journal)
         _say_started(prepared, journal, earlier)
         code = ExitCode.OUR_BUG
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(display.refresh_forever)
+                nursery.start_soon(_watch_signals, stop, nursery.cancel_scope)
                 code = await _work(
                     prepared, outside, journal, ledger, history=earlier.history, secrets=secrets, stop=stop
                 )
                 nursery.cancel_scope.cancel()
+            if stop.by_person:
+                code = ExitCode.INTERRUPTED
         except* CloudError as faults:
             fault = next(leaf for leaf in leaves(faults) if isinstance(leaf, CloudError))
             journal.append("line.held", **why_of(fault))
@@ -236,19 +241,14 @@ async def _work(
             age_clock=outside.age_clock,
             scans=outside.scans if prepared.job.scanner else None,
         )
-        code = ExitCode.INTERRUPTED
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_watch_signals, stop, nursery.cancel_scope)
-            code = await run_line(parts, stop, import_only=import_only)
-            nursery.cancel_scope.cancel()
-    return ExitCode.INTERRUPTED if stop.by_person else code
+        return await run_line(parts, stop, import_only=import_only)
 
 
 async def _watch_signals(stop: Stop, scope: trio.CancelScope) -> None:
     """The first Ctrl-C or SIGTERM ends the run between two boards, the second at once."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as arrivals:
         async for _ in arrivals:
-            if stop.by_person:
+            if stop.by_person or not stop.line_started:
                 scope.cancel()
             stop.by_person = True
             stop.why = "the run was stopped"
@@ -391,6 +391,15 @@ class _EarlierRuns:
                     history.see(record)
             records.close()
         return cls(history, tuple(resumes), torn)
+
+
+def _earlier_runs(prepared: Prepared, journal: Journal) -> _EarlierRuns:
+    """Read what earlier runs left; a run that cannot begin because of them leaves no folder behind."""
+    try:
+        return _EarlierRuns.read(prepared, journal.run_id)
+    except JournalError:
+        shutil.rmtree(journal.path.parent)
+        raise
 
 
 def _same_manifest(started: Record, prepared: Prepared) -> bool:

@@ -71,11 +71,13 @@ class Stop:
     gently: trio.Event = field(default_factory=trio.Event)
     why: str = "the run was stopped"
     by_person: bool = False
+    line_started: bool = False  # before that there are no boards to finish: a stop is a stop
 
 
 async def run_line(parts: Parts, stop: Stop, *, import_only: bool = False) -> ExitCode:
     """Work the manifest until every device has an outcome; return what the end means to a script."""
     run = _Run(parts, stop)
+    stop.line_started = True
     try:
         async with trio.open_nursery() as line:
             line.start_soon(run.watch_site)
