@@ -171,10 +171,12 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
     secrets = _RunSecrets.of(prepared)
     run_id = new_run_id(outside.wall(), outside.dice)
     screen = Screen()
+    switchers = _switchers(prepared, outside)
+    dialogue = any(getattr(factory, "uses_terminal", False) for factory in switchers.values())
     with (
         open_journal(prepared.job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time) as journal,
         configure_logs(journal.path.with_name("debug.jsonl")),
-        shown(screen, console=console, now_ms=journal.mono_ms) as display,
+        shown(screen, console=console, now_ms=journal.mono_ms, dialogue=dialogue) as display,
     ):
         ledger = Ledger(
             prepared.manifest,
@@ -189,9 +191,16 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(display.refresh_forever)
-                nursery.start_soon(_watch_signals, stop, nursery.cancel_scope)
+                nursery.start_soon(_watch_signals, stop, nursery.cancel_scope, journal)
                 code = await _work(
-                    prepared, outside, journal, ledger, history=earlier.history, secrets=secrets, stop=stop
+                    prepared,
+                    outside,
+                    journal,
+                    ledger,
+                    history=earlier.history,
+                    secrets=secrets,
+                    stop=stop,
+                    switchers=switchers,
                 )
                 nursery.cancel_scope.cancel()
             if stop.by_person:
@@ -218,6 +227,7 @@ async def _work(
     history: History,
     secrets: _RunSecrets,
     stop: Stop,
+    switchers: Mapping[str, SwitcherFactory],
 ) -> ExitCode:
     """Open what a run holds (cloud, adapters), run the line, close everything."""
     import_only = prepared.job.command == "import"
@@ -234,7 +244,7 @@ async def _work(
             ledger=ledger,
             history=history,
             wifi=secrets.wifi,
-            stations=[] if import_only else await _open_stations(prepared, outside, journal, stack),
+            stations=[] if import_only else await _open_stations(prepared, switchers, journal, stack),
             open_channel=lambda link: SoftAPClient(
                 link.dial, settings=prepared.settings.softap, budgets=prepared.settings.budgets
             ),
@@ -244,12 +254,14 @@ async def _work(
         return await run_line(parts, stop, import_only=import_only)
 
 
-async def _watch_signals(stop: Stop, scope: trio.CancelScope) -> None:
+async def _watch_signals(stop: Stop, scope: trio.CancelScope, journal: Journal) -> None:
     """The first Ctrl-C or SIGTERM ends the run between two boards, the second at once."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as arrivals:
         async for _ in arrivals:
             if stop.by_person or not stop.line_started:
                 scope.cancel()
+            else:
+                journal.append("run.stopping")
             stop.by_person = True
             stop.why = "the run was stopped"
             stop.gently.set()
@@ -342,20 +354,24 @@ async def _product(prepared: Prepared, cloud: CloudClient) -> ProductInfo | None
     return product
 
 
+def _switchers(prepared: Prepared, outside: Outside) -> dict[str, SwitcherFactory]:
+    """The back ends this run's stations use; none if no device is to be visited. Raises BackendUnknown."""
+    if prepared.job.command != "run" or not any(device.needs_visit for device in prepared.manifest):
+        return {}
+    return {name: outside.load_switcher(name) for name in {station.switcher for station in _stations(prepared)}}
+
+
 async def _open_stations(
-    prepared: Prepared, outside: Outside, journal: Journal, stack: AsyncExitStack
+    prepared: Prepared, switchers: Mapping[str, SwitcherFactory], journal: Journal, stack: AsyncExitStack
 ) -> list[tuple[str, NetworkSwitcher]]:
     """Open one adapter for each station; each is as it was when the stack closes.
 
     A station whose adapter is not there is said and left out; SwitchError if none is left.
     """
-    if not any(device.needs_visit for device in prepared.manifest):
-        return []
     opened: list[tuple[str, NetworkSwitcher]] = []
     last: SwitchError | None = None
-    for station in _stations(prepared):
-        factory = outside.load_switcher(station.switcher)
-        session = factory.session(adapter=station.adapter, uplink=Uplink(station.uplink))
+    for station in _stations(prepared) if switchers else ():
+        session = switchers[station.switcher].session(adapter=station.adapter, uplink=Uplink(station.uplink))
         try:
             opened.append((station.name, await stack.enter_async_context(session)))
         except SwitchError as failure:

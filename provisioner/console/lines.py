@@ -117,6 +117,7 @@ _LINES: Final[Mapping[str, Callable[[Record, Screen], str | None]]] = {
     "run.started": _started,
     "run.finished": _headlined,
     "line.held": _headlined,
+    "run.stopping": _headlined,
     "line.released": _headlined,
     "device.confirmed": _passed,
     "device.failed": _trouble("FAIL"),

@@ -8,6 +8,7 @@ Rule 3: every text from a record passes `lines.safe`; nothing is read as markup.
 
 from __future__ import annotations
 
+import math
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -81,14 +82,16 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 @contextmanager
-def shown(screen: Screen, *, console: Console, now_ms: Callable[[], int]) -> Iterator[Display]:
+def shown(screen: Screen, *, console: Console, now_ms: Callable[[], int], dialogue: bool = False) -> Iterator[Display]:
     """Show a screen until the block ends, then print the final table; the terminal is as it was, whatever happened.
 
     `now_ms` is the journal's monotonic clock (`Journal.mono_ms`). Live on a terminal with colour, else plain lines.
+    With `dialogue` the terminal also asks a person: plain lines, and only when something happens, so that a question
+    is never painted over.
     """
     try:
-        if not console.is_terminal or console.is_dumb_terminal or console.no_color:
-            yield _PlainLines(screen, console, now_ms)
+        if dialogue or not console.is_terminal or console.is_dumb_terminal or console.no_color:
+            yield _PlainLines(screen, console, now_ms, progress_line_s=math.inf if dialogue else PROGRESS_LINE_S)
         else:
             with _live(console) as live:
                 yield _LiveScreen(screen, live, now_ms)
@@ -144,10 +147,11 @@ class _LiveScreen:
 
 
 class _PlainLines:
-    def __init__(self, screen: Screen, console: Console, now_ms: Callable[[], int]) -> None:
+    def __init__(self, screen: Screen, console: Console, now_ms: Callable[[], int], *, progress_line_s: float) -> None:
         self._screen = screen
         self._console = console
         self._now_ms = now_ms
+        self._progress_line_s = progress_line_s
 
     def see(self, record: Record) -> None:
         """Print one line for what somebody would want to know."""
@@ -159,7 +163,7 @@ class _PlainLines:
         """Print where the run stands every ten seconds, as long as it moves."""
         said: Record | None = None
         while True:
-            await trio.sleep(PROGRESS_LINE_S)
+            await trio.sleep(self._progress_line_s)
             last = self._screen.last
             if last is not None and last is not said:
                 said = last

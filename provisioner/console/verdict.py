@@ -53,6 +53,9 @@ def headline(screen: Screen) -> Headline:
     """What to show largest, now."""
     if screen.finished is not None:
         return _finished(screen)
+    if screen.stopping:
+        why = "the boards under way are finished first"
+        return Headline("STOPPING", Tone.WARN, why, "Wait for it; a second Ctrl-C stops at once.")
     if screen.held is not None:
         return Headline("LINE HELD", Tone.BAD, _why(screen.held), screen.held.remedy)
     drained = [station for station in screen.stations.values() if station.drained is not None]

@@ -60,6 +60,7 @@ class Screen:
         self.trays: dict[str, Tally] = {}
         self.stations: dict[str, StationView] = {}
         self.held: Trouble | None = None
+        self.stopping = False  # a person has asked for the end
         self.importing = ""
         self.finished: Outcome | None = None
         self.finished_code = ""
@@ -113,6 +114,9 @@ class Screen:
         self.importing = ""
         for station in self.stations.values():
             station.step = ""
+
+    def _run_stopping(self, record: Record, _: StationView) -> None:
+        self.stopping = True
 
     def _line_held(self, record: Record, _: StationView) -> None:
         self.held = Trouble.of("HELD", record)
@@ -329,6 +333,7 @@ _FINALS: Final[Mapping[str, State]] = {
 _FOLDS: Final[Mapping[str, _Fold]] = {
     "run.started": Screen._run_started,
     "run.finished": Screen._run_finished,
+    "run.stopping": Screen._run_stopping,
     "line.held": Screen._line_held,
     "line.released": Screen._line_released,
     "import.intended": Screen._import_begun,

@@ -72,6 +72,8 @@ def setup_ssid(text: str, prefix: str) -> str | None:
 class ManualFactory:
     """Makes switchers that ask `ask`, or the person at this terminal. `host` and `subnet` are the Photon's."""
 
+    uses_terminal = True  # whoever shows the run must leave room for a dialogue
+
     def __init__(
         self,
         ask: Ask | None = None,
