@@ -44,12 +44,8 @@ class State(enum.StrEnum):
     SKIPPED = "skipped"
 
 
-_FINALS = {
-    "device.confirmed": State.CONFIRMED,
-    "device.failed": State.FAILED,
-    "device.unknown": State.UNKNOWN,
-    "device.skipped": State.SKIPPED,
-}
+_ENDS = {"device.failed": State.FAILED, "device.unknown": State.UNKNOWN, "device.skipped": State.SKIPPED}
+_FINALS = {"device.confirmed": State.CONFIRMED, **_ENDS}  # only where a proof can be: not in the middle of a visit
 _IMPORTS = {"device.imported": State.IMPORTED, "device.refused": State.REFUSED}
 _LOOKED_AT = {"device.identified": State.IDENTIFIED}
 _LEFT_EARLY = {"visit.ended": State.IMPORTED}
@@ -66,7 +62,7 @@ NEXT: Mapping[State, Mapping[str, State]] = MappingProxyType(
         State.LISTED: {
             "device.carried": State.CONFIRMED,  # an earlier run has proven it
             **_IMPORTS,
-            **_FINALS,
+            **_ENDS,
             **_stays(State.LISTED, "device.identified", "visit.ended"),
         },
         State.IMPORTED: {
@@ -81,20 +77,20 @@ NEXT: Mapping[State, Mapping[str, State]] = MappingProxyType(
             "claim_code.accepted": State.CLAIM_CODE_SET,
             "wifi.accepted": State.CONFIGURED,
             **_LEFT_EARLY,
-            **_FINALS,
+            **_ENDS,
         },
         State.CLAIM_CODE_SET: {
             "wifi.accepted": State.CONFIGURED,
             "connect.intended": State.CONNECTING,
             **_stays(State.CLAIM_CODE_SET, "claim_code.accepted"),
             **_LEFT_EARLY,
-            **_FINALS,
+            **_ENDS,
         },
         State.CONFIGURED: {
             "connect.intended": State.CONNECTING,
             **_stays(State.CONFIGURED, "wifi.accepted"),
             **_LEFT_EARLY,
-            **_FINALS,
+            **_ENDS,
         },
         State.CONNECTING: {
             "connect.refused": State.CONFIGURED,
@@ -138,11 +134,12 @@ def after(state: State, event: str) -> State:
 
 
 def picture() -> Iterator[str]:
-    """The table as lines of a Mermaid state diagram, for the README."""
+    """The table as lines of a Mermaid state diagram, for the README. The ends that are possible nearly everywhere
+    (failed, unknown, skipped) would hide the way and are left out; what leads on from them is drawn."""
     yield "stateDiagram-v2"
     yield f"    [*] --> {State.LISTED}"
     for state, row in NEXT.items():
         for target in dict.fromkeys(row.values()):
-            if target is not state:
+            if target is not state and target not in _ENDS.values():
                 events = [event for event, to in row.items() if to is target]
                 yield f"    {state} --> {target}: {', '.join(events)}"

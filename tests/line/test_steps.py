@@ -59,8 +59,15 @@ def test_every_state_can_be_reached_and_every_ended_state_has_an_outcome():
     assert set(OUTCOME) == {State.CONFIRMED, State.REFUSED, State.FAILED, State.UNKNOWN, State.SKIPPED}
 
 
-def test_the_picture_shows_every_edge_of_the_table():
-    drawn = "\n".join(picture())
+def test_nothing_is_confirmed_in_the_middle_of_a_visit():
+    for state in (State.LISTED, State.IDENTIFIED, State.CLAIM_CODE_SET, State.CONFIGURED, State.REFUSED):
+        with pytest.raises(ImpossibleEvent):
+            after(state, "device.confirmed")
 
-    assert all(event in drawn for event in MOVING_EVENTS if event not in ("connect.accepted", "connect.unanswered"))
+
+def test_the_picture_shows_every_edge_of_the_way():
+    drawn = "\n".join(picture())
+    stays = ("connect.accepted", "connect.unanswered", "device.failed", "device.unknown", "device.skipped")
+
+    assert all(event in drawn for event in MOVING_EVENTS if event not in stays)
     assert "connecting --> confirmed: device.confirmed" in drawn
