@@ -12,11 +12,10 @@ from __future__ import annotations
 import os
 import platform
 import random
-import shutil
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,29 +29,24 @@ from provisioner.cloud.client import CloudClient, open_cloud
 from provisioner.cloud.payloads import ProductInfo
 from provisioner.console.terminal import shown
 from provisioner.console.view import Screen
+from provisioner.earlier_runs import EarlierRuns, read_earlier_runs
 from provisioner.errors import (
     CloudError,
     ExitCode,
     InputRefused,
-    JournalError,
-    StationMissing,
     SwitchError,
     WrongPlatform,
 )
-from provisioner.journal.reader import cut_torn_tail, replay, runs
-from provisioner.journal.records import Record
+from provisioner.job import Prepared, RunSecrets, stations_of
 from provisioner.journal.writer import Journal, new_run_id, open_journal
 from provisioner.line.importer import Membership, TrayPlan
 from provisioner.line.ledger import History, Ledger
-from provisioner.line.manifest import Manifest, load_manifest
 from provisioner.line.rows import why_of
 from provisioner.line.scheduler import Parts, Stop, run_line
 from provisioner.logs import configure_logs
-from provisioner.model import ClaimTo, Outcome, WifiProfile
+from provisioner.model import Outcome
 from provisioner.network import backends
 from provisioner.network.switcher import NetworkSwitcher, SwitcherFactory, Uplink
-from provisioner.secrets import Secret
-from provisioner.settings import LoadedSettings, SecretSource, Settings, StationSettings, load_settings
 from provisioner.softap.client import SoftAPClient
 
 _END = {
@@ -89,33 +83,6 @@ class Outside:
 
 
 @dataclass(frozen=True)
-class Job:
-    """What the person asked for."""
-
-    command: str
-    manifest: Path
-    config: Path
-    runs_dir: Path
-    stations: Sequence[str] = ()
-    scanner: bool = False
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A job whose files have been read and checked."""
-
-    job: Job
-    loaded: LoadedSettings
-    manifest: Manifest
-    secrets: SecretSource
-
-    @property
-    def settings(self) -> Settings:
-        """The settings tree."""
-        return self.loaded.settings
-
-
-@dataclass(frozen=True)
 class RunEnd:
     """How a run ended, for the command line."""
 
@@ -123,39 +90,6 @@ class RunEnd:
     run_id: str
     journal: Path
     screen: Screen
-
-
-def prepare(job: Job, outside: Outside) -> Prepared:
-    """Read and check settings and manifest. Raises FileRefused with every mistake."""
-    loaded = load_settings(job.config)
-    manifest = load_manifest(job.manifest, loaded.settings)
-    prepared = Prepared(job, loaded, manifest, SecretSource(outside.environment, job.config.parent))
-    _check_fits(prepared)
-    return prepared
-
-
-def _check_fits(prepared: Prepared) -> None:
-    """What neither file can know alone: an account for account claims, stations for devices to visit."""
-    settings, manifest = prepared.settings, prepared.manifest
-    policies = {(tray.claim.to, tray.claim.customer is None) for tray in manifest.trays}
-    needs_account = (ClaimTo.ACCOUNT, True) in policies or (ClaimTo.ONLINE, True) in policies
-    if needs_account and not settings.cloud.account:
-        raise InputRefused(
-            "a tray is claimed to the account, but the settings do not name it",
-            remedy=f"Under `cloud:` in {prepared.job.config}, add `account:`, the user name that shall own them.",
-        )
-    unknown = sorted(set(prepared.job.stations) - {station.name for station in settings.stations})
-    if unknown:
-        raise StationMissing(f"no station named {', '.join(unknown)} in {prepared.job.config}")
-    if prepared.job.command == "run" and not _stations(prepared) and any(device.needs_visit for device in manifest):
-        raise StationMissing(f"{prepared.job.config} names no station, and this manifest has devices to visit")
-    if prepared.job.scanner and len(_stations(prepared)) != 1:
-        raise StationMissing("--scanner serves one station", remedy="Say which: --station NAME.")
-
-
-def _stations(prepared: Prepared) -> list[StationSettings]:
-    wanted = prepared.job.stations
-    return [station for station in prepared.settings.stations if not wanted or station.name in wanted]
 
 
 # --- the commands ---
@@ -168,7 +102,7 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
     journal and in the exit code.
     """
     stop = stop or Stop()
-    secrets = _RunSecrets.of(prepared)
+    secrets = RunSecrets.of(prepared)
     run_id = new_run_id(outside.wall(), outside.dice)
     screen = Screen()
     switchers = _switchers(prepared, outside)
@@ -185,7 +119,7 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
         )
         for listener in (ledger.see, screen.see, display.see):
             journal.subscribe(listener)
-        earlier = _earlier_runs(prepared, journal)
+        earlier = read_earlier_runs(prepared, journal)
         _say_started(prepared, journal, earlier)
         code = ExitCode.OUR_BUG
         try:
@@ -225,7 +159,7 @@ async def _work(
     ledger: Ledger,
     *,
     history: History,
-    secrets: _RunSecrets,
+    secrets: RunSecrets,
     stop: Stop,
     switchers: Mapping[str, SwitcherFactory],
 ) -> ExitCode:
@@ -269,7 +203,7 @@ async def _watch_signals(stop: Stop, scope: trio.CancelScope, journal: Journal) 
 
 async def plan_import(prepared: Prepared, outside: Outside) -> list[TrayPlan]:
     """`import --dry-run`: read what the product holds and say what would be sent. Writes nothing anywhere."""
-    async with _cloud(prepared, outside, _RunSecrets.of(prepared), breaker_file=None) as cloud:
+    async with _cloud(prepared, outside, RunSecrets.of(prepared), breaker_file=None) as cloud:
         product = await _product(prepared, cloud)
         if product is None:
             return []
@@ -305,34 +239,8 @@ async def typed_lines() -> AsyncIterator[str]:
 # --- the parts ---
 
 
-@dataclass(frozen=True)
-class _RunSecrets:
-    """Every secret a job needs, read before anything is touched."""
-
-    client_secret: Secret | None
-    user_token: Secret | None
-    wifi: Mapping[str, tuple[WifiProfile, Secret | None]]
-
-    @classmethod
-    def of(cls, prepared: Prepared) -> _RunSecrets:
-        """Read the secrets this manifest needs, no others. Raises SecretMissing or SecretUnsafe."""
-        settings, manifest, source = prepared.settings, prepared.manifest, prepared.secrets
-        account = any(
-            tray.claim.to is ClaimTo.ACCOUNT or (tray.claim.to is ClaimTo.ONLINE and tray.claim.customer is None)
-            for tray in manifest.trays
-        )
-        profiles = sorted({tray.wifi for tray in manifest.trays if tray.wifi is not None})
-        if prepared.job.command == "import":
-            profiles = []
-        return cls(
-            source.client_secret(settings.cloud) if manifest.product is not None else None,
-            source.user_token(settings.cloud) if account else None,
-            {name: (settings.wifi_profile(name), source.wifi_password(name, settings.wifi[name])) for name in profiles},
-        )
-
-
 def _cloud(
-    prepared: Prepared, outside: Outside, secrets: _RunSecrets, *, breaker_file: Path | None
+    prepared: Prepared, outside: Outside, secrets: RunSecrets, *, breaker_file: Path | None
 ) -> AbstractAsyncContextManager[CloudClient]:
     return open_cloud(
         prepared.settings.cloud,
@@ -358,7 +266,7 @@ def _switchers(prepared: Prepared, outside: Outside) -> dict[str, SwitcherFactor
     """The back ends this run's stations use; none if no device is to be visited. Raises BackendUnknown."""
     if prepared.job.command != "run" or not any(device.needs_visit for device in prepared.manifest):
         return {}
-    return {name: outside.load_switcher(name) for name in {station.switcher for station in _stations(prepared)}}
+    return {name: outside.load_switcher(name) for name in {station.switcher for station in stations_of(prepared)}}
 
 
 async def _open_stations(
@@ -370,7 +278,7 @@ async def _open_stations(
     """
     opened: list[tuple[str, NetworkSwitcher]] = []
     last: SwitchError | None = None
-    for station in _stations(prepared) if switchers else ():
+    for station in stations_of(prepared) if switchers else ():
         session = switchers[station.switcher].session(adapter=station.adapter, uplink=Uplink(station.uplink))
         try:
             opened.append((station.name, await stack.enter_async_context(session)))
@@ -382,49 +290,7 @@ async def _open_stations(
     return opened
 
 
-@dataclass(frozen=True)
-class _EarlierRuns:
-    """What earlier runs of this manifest (same file, or same content) left, and torn tails that were cut."""
-
-    history: History
-    resumes: tuple[str, ...]
-    torn: Mapping[str, int]
-
-    @classmethod
-    def read(cls, prepared: Prepared, run_id: str) -> _EarlierRuns:
-        """Fold the journals in the runs folder; the lock is held, so a torn tail is cut. Raises JournalCorrupt."""
-        history, resumes, torn = History(), [], {}
-        for folder in runs(prepared.job.runs_dir):
-            if folder.id == run_id:
-                continue
-            if cut := cut_torn_tail(folder.journal):
-                torn[folder.id] = cut
-            records = replay(folder.journal)
-            first = next(records, None)
-            if first is not None and _same_manifest(first, prepared):
-                resumes.append(folder.id)
-                for record in records:
-                    history.see(record)
-            records.close()
-        return cls(history, tuple(resumes), torn)
-
-
-def _earlier_runs(prepared: Prepared, journal: Journal) -> _EarlierRuns:
-    """Read what earlier runs left; a run that cannot begin because of them leaves no folder behind."""
-    try:
-        return _EarlierRuns.read(prepared, journal.run_id)
-    except JournalError:
-        shutil.rmtree(journal.path.parent)
-        raise
-
-
-def _same_manifest(started: Record, prepared: Prepared) -> bool:
-    same_product = started.extra.get("product", "") == (prepared.manifest.product or "")
-    same_file = started.extra.get("manifest") == str(prepared.job.manifest.resolve())
-    return same_product and (same_file or started.extra.get("manifest_sha256") == prepared.manifest.sha256)
-
-
-def _say_started(prepared: Prepared, journal: Journal, earlier: _EarlierRuns) -> None:
+def _say_started(prepared: Prepared, journal: Journal, earlier: EarlierRuns) -> None:
     """The first record: everything needed to understand the others."""
     manifest = prepared.manifest
     journal.append(
@@ -442,7 +308,7 @@ def _say_started(prepared: Prepared, journal: Journal, earlier: _EarlierRuns) ->
         host=f"{socket.gethostname()} ({platform.system()} {platform.release()})",
         devices=len(manifest),
         trays={tray.id: len(tray.devices) for tray in manifest.trays},
-        stations=[station.name for station in _stations(prepared)] if prepared.job.command == "run" else [],
+        stations=[station.name for station in stations_of(prepared)] if prepared.job.command == "run" else [],
         resumes=list(earlier.resumes),
     )
     for run_id, cut in earlier.torn.items():

@@ -142,10 +142,11 @@ def import_(
     import trio
 
     from provisioner import app
+    from provisioner.job import Job, prepare
 
     _require_settings(config)
     outside = app.Outside()
-    prepared = app.prepare(app.Job("import", manifest, config, runs_dir), outside)
+    prepared = prepare(Job("import", manifest, config, runs_dir), outside.environment)
     if dry_run:
         _show_plan(trio.run(app.plan_import, prepared, outside), as_json=as_json)
         return
@@ -168,11 +169,12 @@ def run(
     Example: provisioner run config/manifests/example.yaml --station A
     """
     from provisioner import app
+    from provisioner.job import Job, prepare
 
     _require_settings(config)
     outside = app.Outside(scans=app.typed_lines() if options["scanner"] else None)
-    job = app.Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=options["scanner"])
-    context.exit(_run_and_show(app.prepare(job, outside), outside, as_json=as_json))
+    job = Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=options["scanner"])
+    context.exit(_run_and_show(prepare(job, outside.environment), outside, as_json=as_json))
 
 
 def _require_settings(config: Path) -> None:

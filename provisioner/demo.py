@@ -25,6 +25,7 @@ from rich.console import Console
 from provisioner import app
 from provisioner.console.stopped import counted
 from provisioner.errors import ExitCode, InputRefused
+from provisioner.job import Job, prepare
 from provisioner.journal.reader import replay
 from provisioner.model import printable
 from provisioner.settings import Budgets
@@ -114,8 +115,8 @@ async def _run_line(world: World, cloud: SimCloud, factory: Factory, *, runs_dir
         dice=world.dice.of("line"),
         load_switcher=lambda name: world.switchers,
     )
-    job = app.Job("run", factory.manifest, factory.config, runs_dir)
-    return await app.run(app.prepare(job, outside), outside, console=console)
+    job = Job("run", factory.manifest, factory.config, runs_dir)
+    return await app.run(prepare(job, outside.environment), outside, console=console)
 
 
 # --- the factory's files: what a person would have written ---

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from provisioner import app
 from provisioner.errors import ExitCode
+from provisioner.job import Job, prepare
 from provisioner.journal.reader import replay
 from provisioner.simulator.checkers import Truth, check_all
 from provisioner.simulator.clock import SimClock
@@ -120,14 +121,14 @@ class Factory:
             load_switcher=lambda name: self.world.switchers,
             http_transport=transport,
         )
-        job = app.Job(command, self.manifest(), self.settings(), self.runs_dir)
+        job = Job(command, self.manifest(), self.settings(), self.runs_dir)
         self.screen = io.StringIO()
         console = Console(file=self.screen, width=200)
         self.stop = app.Stop()
         async with trio.open_nursery() as nursery:
             if during is not None:
                 nursery.start_soon(during, self)
-            call = partial(app.run, app.prepare(job, outside), outside, console=console, stop=self.stop)
+            call = partial(app.run, prepare(job, outside.environment), outside, console=console, stop=self.stop)
             end = await call()
             nursery.cancel_scope.cancel()
         return End(self, end)

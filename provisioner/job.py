@@ -1,0 +1,106 @@
+"""What the person asked for, read and checked before anything is touched: files first, then secrets.
+
+Rule 1: everything that can be said to be wrong without the cloud is said here, with the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.errors import (
+    InputRefused,
+    StationMissing,
+)
+from provisioner.line.manifest import Manifest, load_manifest
+from provisioner.model import ClaimTo, WifiProfile
+from provisioner.secrets import Secret
+from provisioner.settings import LoadedSettings, SecretSource, Settings, StationSettings, load_settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the person asked for."""
+
+    command: str
+    manifest: Path
+    config: Path
+    runs_dir: Path
+    stations: Sequence[str] = ()
+    scanner: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job whose files have been read and checked."""
+
+    job: Job
+    loaded: LoadedSettings
+    manifest: Manifest
+    secrets: SecretSource
+
+    @property
+    def settings(self) -> Settings:
+        """The settings tree."""
+        return self.loaded.settings
+
+
+def prepare(job: Job, environment: Mapping[str, str]) -> Prepared:
+    """Read and check settings and manifest. Raises FileRefused with every mistake."""
+    loaded = load_settings(job.config)
+    manifest = load_manifest(job.manifest, loaded.settings)
+    prepared = Prepared(job, loaded, manifest, SecretSource(environment, job.config.parent))
+    _check_fits(prepared)
+    return prepared
+
+
+def _check_fits(prepared: Prepared) -> None:
+    """What neither file can know alone: an account for account claims, stations for devices to visit."""
+    settings, manifest = prepared.settings, prepared.manifest
+    policies = {(tray.claim.to, tray.claim.customer is None) for tray in manifest.trays}
+    needs_account = (ClaimTo.ACCOUNT, True) in policies or (ClaimTo.ONLINE, True) in policies
+    if needs_account and not settings.cloud.account:
+        raise InputRefused(
+            "a tray is claimed to the account, but the settings do not name it",
+            remedy=f"Under `cloud:` in {prepared.job.config}, add `account:`, the user name that shall own them.",
+        )
+    unknown = sorted(set(prepared.job.stations) - {station.name for station in settings.stations})
+    if unknown:
+        raise StationMissing(f"no station named {', '.join(unknown)} in {prepared.job.config}")
+    if prepared.job.command == "run" and not stations_of(prepared) and any(device.needs_visit for device in manifest):
+        raise StationMissing(f"{prepared.job.config} names no station, and this manifest has devices to visit")
+    if prepared.job.scanner and len(stations_of(prepared)) != 1:
+        raise StationMissing("--scanner serves one station", remedy="Say which: --station NAME.")
+
+
+def stations_of(prepared: Prepared) -> list[StationSettings]:
+    """The stations this job works: all of the settings, or the ones it names."""
+    wanted = prepared.job.stations
+    return [station for station in prepared.settings.stations if not wanted or station.name in wanted]
+
+
+@dataclass(frozen=True)
+class RunSecrets:
+    """Every secret a job needs, read before anything is touched."""
+
+    client_secret: Secret | None
+    user_token: Secret | None
+    wifi: Mapping[str, tuple[WifiProfile, Secret | None]]
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> RunSecrets:
+        """Read the secrets this manifest needs, no others. Raises SecretMissing or SecretUnsafe."""
+        settings, manifest, source = prepared.settings, prepared.manifest, prepared.secrets
+        account = any(
+            tray.claim.to is ClaimTo.ACCOUNT or (tray.claim.to is ClaimTo.ONLINE and tray.claim.customer is None)
+            for tray in manifest.trays
+        )
+        profiles = sorted({tray.wifi for tray in manifest.trays if tray.wifi is not None})
+        if prepared.job.command == "import":
+            profiles = []
+        return cls(
+            source.client_secret(settings.cloud) if manifest.product is not None else None,
+            source.user_token(settings.cloud) if account else None,
+            {name: (settings.wifi_profile(name), source.wifi_password(name, settings.wifi[name])) for name in profiles},
+        )
