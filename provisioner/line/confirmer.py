@@ -44,9 +44,6 @@ from provisioner.model import CloudDevice, DeviceID, ListedDevice, Outcome
 from provisioner.pacing import polls
 from provisioner.settings import Budgets
 
-# The cloud's owner field lags the online event by 0-10 s (facts: particle-cloud 15.12): an owner that is still
-# missing, or still the old one, is judged only when the budget is gone.
-_MAY_CHANGE = (Verdict.NOT_YET, Verdict.NOT_CLAIMED, Verdict.WRONG_OWNER, Verdict.NOT_IN_PRODUCT)
 FAULTS_MAX = 3
 _ROUNDING_S = 1e-6
 
@@ -66,6 +63,7 @@ class Awaiting:
     last_seen: CloudDevice | None = None
     back: CameBack | None = None
     claimed: bool = False
+    refusal: ProvisionerError | None = None
     faults: int = 0
     left_by_earlier_run: bool = False
     has_place: bool = False
@@ -199,7 +197,11 @@ class Confirmer:
             self._after_fault(awaiting)
             return
         awaiting.last, awaiting.last_seen = verdict, seen
-        if verdict is Verdict.PROVEN or verdict is Verdict.QUARANTINED or last_chance:
+        # The owner field lags the online event by 0-10 s (facts: particle-cloud 15.12): an owner that is missing, or
+        # still the old one, is judged only when the time is over.
+        if awaiting.refusal is not None:
+            self._finish(awaiting, Outcome.FAIL, awaiting.refusal)
+        elif verdict is Verdict.PROVEN or verdict is Verdict.QUARANTINED or last_chance:
             self._settle(awaiting)
         else:
             self._push(awaiting, self._pause_s(awaiting))
@@ -233,6 +235,8 @@ class Confirmer:
             await self._claim(device)
         except (DeviceNotOnline, OwnedBySomeoneElse) as refused:
             self._journal.append("claim.refused", **why_of(refused), **row_of(device))
+            if isinstance(refused, OwnedBySomeoneElse):
+                awaiting.refusal = refused  # asking again would not change it
             return
         awaiting.claimed = True
         self._journal.append("claim.accepted", **row_of(device))

@@ -16,6 +16,7 @@ import trio
 
 from provisioner.errors import (
     CloudSlow,
+    CommandRefused,
     DeviceChanged,
     ImportQuarantined,
     NotInProduct,
@@ -25,6 +26,7 @@ from provisioner.errors import (
     SoftAPCutShort,
     SoftAPEmptyReply,
     SoftAPError,
+    SoftAPNotFound,
     SoftAPSilent,
     SoftAPUnreachable,
     StrangerDevice,
@@ -47,6 +49,7 @@ from provisioner.secrets import Secret
 from provisioner.softap.channel import SetupChannel
 
 _UNANSWERED = (SoftAPSilent, SoftAPCutShort, SoftAPEmptyReply)
+_CERTAINLY_NOT = (SoftAPUnreachable, SoftAPBusy, SoftAPNotFound, CommandRefused)
 _CONNECTS_MAX = 3
 T = TypeVar("T")
 
@@ -177,7 +180,7 @@ class HandOver:
             try:
                 await channel.connect()
             except SoftAPError as failure:
-                if isinstance(failure, SoftAPUnreachable) and attempt == 1:
+                if isinstance(failure, _CERTAINLY_NOT) and attempt == 1:
                     visit.handed_over = None
                     self.scribe.append("connect.refused", **row_of(device), step=visit.step, **why_of(failure))
                     raise

@@ -83,8 +83,8 @@ def judge(seen: CloudDevice, wanted: Expectation) -> Verdict:
         return Verdict.PROVEN if wanted.device.claim.to is ClaimTo.NONE else Verdict.NOT_YET
     if owner == wanted.owner:
         return Verdict.PROVEN
-    if wanted.device.claim.to is ClaimTo.ONLINE:
-        return Verdict.CLAIM_NOW if seen.online and owner is None else Verdict.NOT_YET
+    if wanted.device.claim.to is ClaimTo.ONLINE and owner is None:
+        return Verdict.CLAIM_NOW if seen.online else Verdict.NOT_YET
     return Verdict.NOT_CLAIMED if owner is None else Verdict.WRONG_OWNER
 
 

@@ -355,15 +355,27 @@ async def test_a_device_that_somebody_else_owns_is_never_claimed(desk, autojump_
     await settled(desk)
 
     assert desk.line.cloud.claims == []
-    assert desk.end(device)[0] == "unknown"
+    assert desk.end(device) == ("failed", "wrong_owner")
 
 
-@pytest.mark.parametrize("refusal", [DeviceNotOnline, OwnedBySomeoneElse])
-async def test_a_refused_claim_is_written_and_tried_again_later(desk, autojump_clock, refusal):
+async def test_a_claim_that_meets_another_owner_is_not_asked_for_twice(desk, autojump_clock):
     desk = desk(to="online")
     (device,) = desk.line.devices
     desk.online(device, owner=None)
-    desk.line.cloud.faults["claim"] = [refusal("no", status=404, reason="no")]
+    desk.line.cloud.faults["claim"] = [OwnedBySomeoneElse("no", status=403, reason="no")]
+    await desk.confirmer.add(desk.wanted(device, visited=False), station=None)
+    await settled(desk)
+
+    claims = [event for event in desk.line.events() if event.startswith("claim.")]
+    assert claims == ["claim.intended", "claim.refused"]
+    assert desk.end(device) == ("failed", "owned_by_someone_else")
+
+
+async def test_a_refused_claim_is_written_and_tried_again_later(desk, autojump_clock):
+    desk = desk(to="online")
+    (device,) = desk.line.devices
+    desk.online(device, owner=None)
+    desk.line.cloud.faults["claim"] = [DeviceNotOnline("no", status=404, reason="no")]
     await desk.confirmer.add(desk.wanted(device, visited=False), station=None)
     await trio.sleep(5)
     desk.line.cloud.change(device, owner=ACCOUNT)

@@ -92,6 +92,7 @@ def test_an_online_policy_asks_for_the_claim_once_the_device_is_there():
     assert judge(seen(owner=None), online) is Verdict.CLAIM_NOW
     assert judge(seen(owner=None, online=False), online) is Verdict.NOT_YET
     assert judge(seen(owner="factory@example.com"), online) is Verdict.PROVEN
+    assert judge(seen(owner="somebody@example.com"), online) is Verdict.WRONG_OWNER
 
 
 def test_wanted_owner_follows_the_policy():

@@ -287,8 +287,14 @@ async def test_a_softap_failure_at_any_call_ends_as_a_value_and_frees_everything
         await trio.sleep(3)
         never = visit.failure.again is errors.Again.NEVER
         assert (await station.find() is not None) == (not never if at == 0 else again)
-    elif cls is SoftAPUnreachable:
-        assert (visit.handed_over, line.state(device)) == (None, State.IMPORTED)
+    elif issubclass(cls, (SoftAPUnreachable, SoftAPBusy, errors.SoftAPNotFound, CommandRefused)):
+        # The Photon said no, or never heard it: it has certainly not been told to go.
+        assert visit.handed_over is None
+        assert line.state(device) in (State.IMPORTED, State.FAILED)
+        assert [r.event for r in line.records if r.event.startswith("connect.")] == [
+            "connect.intended",
+            "connect.refused",
+        ]
     else:
         assert visit.handed_over is not None
         assert line.state(device) is State.CONNECTING

@@ -269,3 +269,19 @@ async def test_typical_and_nasty_days_end_with_every_device_in_an_outcome(factor
             end = await line.work()
             assert end.wrong == [], end.screen
             assert sum(end.outcomes().values()) == 15
+
+
+async def test_an_online_claim_never_takes_somebody_elses_device(factory, autojump_clock):
+    line = factory(claim="claim: {to: online}\n", head="version: 1\nproduct: tempmon-v100\n")
+    foreign, ours = line.boards(2)
+    for board in (foreign, ours):
+        line.cloud.put_in_product(board.device_id)
+    line.cloud.set_owner(foreign.device_id, "somebody@example.com")
+    async with line.alive(bring=False):
+        for board in (foreign, ours):
+            line.cloud.device_online(board.device_id, None)
+        end = await line.run()
+
+    assert end.outcome(foreign) == ("failed", "wrong_owner")
+    assert end.outcome(ours) == ("confirmed", None)
+    assert [r.device for r in end.events("claim.intended")] == [ours.device_id]
