@@ -47,6 +47,8 @@ class Books:
     def _is_proven(self, device: ListedDevice, earlier: Earlier) -> bool:
         if earlier.outcome is not Outcome.PASS or earlier.evidence is None:
             return False
+        if device.needs_visit and "handshake_before" not in earlier.evidence:
+            return False  # it was proven as a member only; now the manifest wants it on the factory Wi-Fi
         wanted, owner = wanted_owner(device, self.account), earlier.evidence.get("owner")
         return wanted is None or (isinstance(owner, str) and owner.lower() == wanted)
 

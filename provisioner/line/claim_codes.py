@@ -85,10 +85,6 @@ class ClaimCodes:
             raise ClaimCodeUnavailable("no claim code was ready for this device")
         return code
 
-    def put_back(self, owner: Owner, code: ClaimCode, *, made_s: float) -> None:
-        """Return a code that certainly never left for a device."""
-        self._ready.setdefault(owner, deque()).appendleft(_Ready(code, made_s))
-
     async def keep_stocked(self) -> None:
         """Fill the stock until cancelled."""
         while True:

@@ -33,7 +33,6 @@ class LineHold:
         self.reason: ProvisionerError | None = None
         self.for_good = False
         self._announced = False
-        self.held_for_good = trio.Event()
 
     def report(self, fault: ProvisionerError) -> None:
         """A site fault that concerns everybody: stop at once; for good if only a person can mend it.
@@ -52,7 +51,6 @@ class LineHold:
         if for_good:
             self._announced = False
             self.announce()
-            self.held_for_good.set()
 
     def announce(self) -> None:
         """Say it, once: the cloud does not answer the first question after the fault either."""
@@ -88,7 +86,6 @@ class LineHold:
         """The passing fault has lasted too long: from now on it needs a person."""
         self.announce()
         self.for_good = True
-        self.held_for_good.set()
 
     async def wait_open(self) -> None:
         """Wait until stations may begin a visit."""

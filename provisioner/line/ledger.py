@@ -140,10 +140,6 @@ class Ledger:
             {outcome: sum(self.states[s] for s, o in OUTCOME.items() if o is outcome) for outcome in Outcome}
         )
 
-    async def wait_changed(self) -> None:
-        """Wait until any device's state changes."""
-        await self._changed.wait()
-
     async def wait_all_ended(self) -> None:
         """Wait until every device has an outcome."""
         while self.open:

@@ -235,11 +235,3 @@ async def test_stocked_returns_when_nobody_wants_the_missing_code_any_more(stock
 async def _end_later(stock):
     await trio.sleep(2)
     stock.end(stock.devices[0])
-
-
-async def test_a_code_that_never_left_can_be_put_back(stock, autojump_clock):
-    stock = stock("a")
-    code = await stock.codes.take("a", wait_s=5)
-    stock.codes.put_back("a", code, made_s=trio.current_time())
-
-    assert await stock.codes.take("a", wait_s=0) == code

@@ -147,3 +147,18 @@ async def test_boards_that_never_come_are_skipped_and_the_exit_code_says_so(fact
     end.good(**{"pass": 1, "skipped": 1})
     assert end.exit == ExitCode.SOME_FAILED
     assert end.outcome(away) == ("skipped", "not_seen")
+
+
+async def test_a_proof_of_membership_does_not_count_when_the_manifest_now_wants_a_visit(factory, autojump_clock):
+    line = factory(head="version: 1\nproduct: tempmon-v100\n", claim="claim: {to: none}\n")
+    boards = line.boards(2)
+    async with line.alive():
+        imported = await line.run()
+        line.head = HEAD
+        visited = await line.run()
+
+    assert [imported.outcome(board) for board in boards] == [("confirmed", None)] * 2
+    assert "visit.started" not in imported.events()
+    assert [visited.outcome(board) for board in boards] == [("confirmed", None)] * 2
+    assert len(visited.events("connect.accepted")) == 2
+    assert visited.wrong == []
