@@ -28,6 +28,7 @@ BYTES_MAX = 16 * 1024 * 1024
 DEPTH_MAX = 16
 NODES_MAX = 2_000_000
 TOO_BIG = "put long device lists into `file:` lists"
+_TOO_DEEP = ("nested too deeply", f"use at most {DEPTH_MAX} levels")
 
 _SECRET_KEY = re.compile(r"(password|passwd|passphrase|secret|token|api_?key|psk)$", re.IGNORECASE)
 
@@ -138,6 +139,8 @@ def parse(data: bytes, name: str) -> Block:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = (mark.line + 1, mark.column + 1) if mark is not None else None
+        if "nesting depth" in str(error.problem):  # libyaml's own limit, met while it looks ahead of our events
+            raise _refused(name, place, *_TOO_DEEP) from None
         raise _refused(
             name,
             place,
@@ -328,7 +331,7 @@ class _Builder:
         if getattr(event, "tag", None) is not None:
             raise self._refuse(event, f"tags ({printable(str(event.tag))}) are not allowed", "remove the tag")
         if depth > DEPTH_MAX:
-            raise self._refuse(event, "nested too deeply", f"use at most {DEPTH_MAX} levels")
+            raise self._refuse(event, *_TOO_DEEP)
         if self.nodes > NODES_MAX:
             raise self._refuse(event, f"more than {NODES_MAX:,} entries", TOO_BIG)
 
