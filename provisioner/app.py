@@ -38,7 +38,7 @@ from provisioner.errors import (
     WrongPlatform,
 )
 from provisioner.job import Prepared, RunSecrets, stations_of
-from provisioner.journal.writer import Journal, new_run_id, open_journal
+from provisioner.journal.writer import Journal, new_run_id, open_journal, sync_data
 from provisioner.line.importer import Membership, TrayPlan
 from provisioner.line.ledger import History, Ledger
 from provisioner.line.rows import why_of
@@ -76,6 +76,7 @@ class Outside:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     age_clock: Callable[[], float] = _boot_time
+    sync: Callable[[int], None] = sync_data
     dice: random.Random = field(default_factory=random.SystemRandom)
     load_switcher: Callable[[str], SwitcherFactory] = backends.load
     http_transport: object | None = None
@@ -108,7 +109,9 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
     switchers = _switchers(prepared, outside)
     dialogue = any(getattr(factory, "uses_terminal", False) for factory in switchers.values())
     with (
-        open_journal(prepared.job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time) as journal,
+        open_journal(
+            prepared.job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time, sync=outside.sync
+        ) as journal,
         configure_logs(journal.path.with_name("debug.jsonl")),
         shown(screen, console=console, now_ms=journal.mono_ms, dialogue=dialogue) as display,
     ):

@@ -32,7 +32,7 @@ _HOLDER_BYTES_MAX = 200
 
 Listener = Callable[[Record], None]
 # macOS has no fdatasync. On Linux it also writes the file's new length, which is all that an append needs.
-_sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 
 
 def new_run_id(now: datetime, dice: random.Random) -> str:
@@ -160,7 +160,7 @@ def open_journal(
     *,
     wall: Callable[[], datetime],
     mono: Callable[[], float],
-    sync: Callable[[int], None] = _sync_data,
+    sync: Callable[[int], None] = sync_data,
 ) -> Iterator[Journal]:
     """Lock the runs folder, create `runs_dir/run_id/journal.jsonl` and yield the Journal of that file.
 

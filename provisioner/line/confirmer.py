@@ -2,19 +2,19 @@
 
 Rule 1: no adapter is held here. A bounded number of devices wait; when it is reached, stations wait before their
 next visit instead of the queue growing.
-Rule 2: waiting devices are asked in turn by a few workers, so ten dead boards do not keep a live one waiting.
-Rule 3: time during which the line is held, or the uplink is away, is not counted against a device.
-Rule 4: only `proof.judge` says proven; no answer, or a doubtful one, ends as unknown.
+Rule 2: waiting devices are asked in turn by a few workers, so ten dead boards do not keep a live one waiting. Those
+whose turns are close are asked together, by one page of the product's list, newest connections first: the limit is
+counted in requests (facts: particle-cloud 11), and one request tells about a hundred devices.
+Rule 3: a page only ever proves, or says "not yet"; what a device ends with otherwise is read by itself.
+Rule 4: time during which the line is held, or the uplink is away, is not counted against a device.
+Rule 5: only `proof.judge` says proven; no answer, or a doubtful one, ends as unknown.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-
-import trio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Protocol
 
 from provisioner.errors import (
     CloudError,
@@ -40,48 +40,35 @@ from provisioner.line.proof import Expectation, Verdict, judge
 from provisioner.line.rows import row_of, time_text, why_of
 from provisioner.line.steps import Step
 from provisioner.line.uplink import Uplink
+from provisioner.line.waiting_room import Awaiting, WaitingRoom
 from provisioner.model import CloudDevice, DeviceID, ListedDevice, Outcome
 from provisioner.pacing import polls
 from provisioner.settings import Budgets
 
 FAULTS_MAX = 3
-_ROUNDING_S = 1e-6
+PAGE_DEVICES_MIN, PAGE_DEVICES_MAX = 10, 100  # 100 is the largest page in any official example
 
 
-@dataclass(slots=True)
-class Awaiting:
-    """One device waiting for proof. `deadline_s` is by the confirmer's own clock, which stands still with the line.
+class Recent(Protocol):
+    """The devices of the product that connected last, as one page of its list shows them."""
 
-    `turn` is its one valid place in the queue; None while a worker asks about it, so that only one does.
-    """
+    def find(self, device: DeviceID) -> CloudDevice | None:
+        """The device, if it is on the page."""
+        ...
 
-    wanted: Expectation
-    station: str | None
-    deadline_s: float
-    waits: Iterator[float]
-    last: Verdict = Verdict.NOT_YET
-    last_seen: CloudDevice | None = None
-    back: CameBack | None = None
-    claimed: bool = False
-    refusal: ProvisionerError | None = None
-    faults: int = 0
-    left_by_earlier_run: bool = False
-    has_place: bool = False
-    turn: int | None = None
-
-    @property
-    def device(self) -> ListedDevice:
-        """The device that waits."""
-        return self.wanted.device
+    def covers(self, since: datetime) -> bool:
+        """Whether every device that connected after `since` (cloud time) must be on the page."""
+        ...
 
 
 class Confirmer:
-    """The waiting devices and the workers that ask. `work` is run several times by the scheduler."""
+    """The workers that ask about waiting devices. `work` is run several times by the scheduler."""
 
     def __init__(
         self,
         *,
         read: ReadsDevices,
+        read_recent: Callable[[int], Awaitable[Recent]],
         claim: Callable[[ListedDevice], Awaitable[None]],
         journal: Journal,
         air: Air,
@@ -92,6 +79,7 @@ class Confirmer:
         may_visit_again: Callable[[DeviceID], bool],
     ) -> None:
         self._read = read
+        self._read_recent = read_recent
         self._claim = claim
         self._journal = journal
         self._air = air
@@ -99,12 +87,9 @@ class Confirmer:
         self._uplink = uplink
         self._budgets = budgets
         self._may_visit_again = may_visit_again
-        self._places = trio.Semaphore(waiting_max)
-        self._due: list[tuple[float, int, Awaiting]] = []
-        self._order = itertools.count()
-        self._by_device: dict[DeviceID, Awaiting] = {}
-        self._picking = trio.Lock()
-        self._changed = trio.Event()
+        self._room = WaitingRoom(
+            waiting_max=waiting_max, lost_s=lambda: self._hold.cloud_closed_s() + self._uplink.away_s()
+        )
 
     # --- coming in ---
 
@@ -118,73 +103,102 @@ class Confirmer:
 
     def judge_read(self, wanted: Expectation, seen: CloudDevice) -> None:
         """Give a device its outcome from a read that was just made (import only: the product list is the proof)."""
-        verdict = judge(seen, wanted)
-        awaiting = Awaiting(wanted, None, self._counted_s(), iter(()), verdict, seen)
-        self._by_device[awaiting.device.id] = awaiting
+        awaiting = Awaiting(wanted, None, self._room.clock_s(), iter(()), judge(seen, wanted), seen)
+        self._room.add(awaiting)
         self._settle(awaiting)
 
     async def _take_in(
         self, wanted: Expectation, *, station: str | None, budget_s: float, left_by_earlier_run: bool = False
     ) -> None:
-        await self._places.acquire()
+        await self._room.take_place()
         waits = polls(self._budgets.confirm_poll_first_s, self._budgets.confirm_poll_longest_s)
         awaiting = Awaiting(
-            wanted, station, self._counted_s() + budget_s, waits, left_by_earlier_run=left_by_earlier_run
+            wanted, station, self._room.clock_s() + budget_s, waits, left_by_earlier_run=left_by_earlier_run
         )
         awaiting.has_place = True
         # It may have been heard again before it came here: behind a full queue, or within a single radio's window.
         awaiting.back = self._air.back_since_connect(awaiting.device.id)
-        self._by_device[awaiting.device.id] = awaiting
-        self._push(awaiting, 0.0 if station is None or awaiting.back is not None else next(waits))
+        self._room.add(awaiting)
+        self._room.push(awaiting, 0.0 if station is None or awaiting.back is not None else next(waits))
 
     def setup_network_back(self, back: CameBack) -> None:
         """A device that was told to connect is listening again: ask once more, then give it its outcome."""
-        awaiting = self._by_device.get(back.device)
+        awaiting = self._room.get(back.device)
         if awaiting is not None:
             awaiting.back = back
             if awaiting.turn is not None:
-                self._push(awaiting, 0.0)
+                self._room.push(awaiting, 0.0)
 
     @property
     def waiting(self) -> int:
         """How many devices wait for proof."""
-        return len(self._by_device)
+        return len(self._room)
 
     async def wait_empty(self) -> None:
         """Wait until every device that came in has an outcome."""
-        while self._by_device:
-            await self._changed.wait()
+        await self._room.wait_empty()
 
     def give_up_all(self, reason: str) -> None:
         """The run ends: what is not proven by now is unknown, and the next run settles it."""
-        for awaiting in list(self._by_device.values()):
+        for awaiting in self._room:
             self._finish(awaiting, Outcome.UNKNOWN, RunEnded(reason))
 
     # --- asking ---
 
     async def work(self) -> None:
-        """Ask about one due device after the other until cancelled."""
+        """Ask about due devices until cancelled."""
         while True:
-            await self._ask(await self._next_due())
+            first = await self._room.next_due()
+            together = [first]
+            if self._fits_a_page(first):
+                together += self._room.also_due(self._budgets.confirm_poll_first_s, self._fits_a_page)
+            if len(together) == 1:
+                await self._ask(first)
+            else:
+                await self._ask_together(together)
 
-    async def _next_due(self) -> Awaiting:
-        async with self._picking:  # one worker watches the clock, the others queue behind it
-            while True:
-                while self._due and self._due[0][1] != self._due[0][2].turn:
-                    heapq.heappop(self._due)  # it has ended, or was given an earlier turn
-                if self._due and self._due[0][0] <= trio.current_time():
-                    awaiting = heapq.heappop(self._due)[2]
-                    awaiting.turn = None
-                    return awaiting
-                with trio.move_on_at(self._due[0][0]) if self._due else trio.CancelScope():
-                    await self._changed.wait()
+    def _fits_a_page(self, awaiting: Awaiting) -> bool:
+        """Whether a page of the newest connections can tell enough: not at the end of its time, which needs a name."""
+        return (
+            awaiting.wanted.membership
+            and awaiting.wanted.cloud_from is not None
+            and awaiting.back is None
+            and not awaiting.alone
+            and not self._room.is_over(awaiting)
+        )
+
+    async def _ask_together(self, together: list[Awaiting]) -> None:
+        await self._hold.wait_cloud_open()
+        count = max(PAGE_DEVICES_MIN, min(PAGE_DEVICES_MAX, 2 * len(self._room)))
+        try:
+            async with self._uplink.present():
+                page = await self._read_recent(count)
+        except CloudError as fault:
+            self._hold.report(fault)
+            for awaiting in together:
+                self._after_fault(awaiting)
+            return
+        for awaiting in together:
+            self._judge_by_page(awaiting, page)
+
+    def _judge_by_page(self, awaiting: Awaiting, page: Recent) -> None:
+        seen, since = page.find(awaiting.device.id), awaiting.wanted.cloud_from
+        if seen is not None:
+            awaiting.last, awaiting.last_seen = judge(seen, awaiting.wanted), seen
+            if awaiting.last is Verdict.PROVEN:
+                self._settle(awaiting)
+                return
+        told = seen is not None or (since is not None and page.covers(since - awaiting.wanted.tolerance))
+        # A quarantined device, or a claim to be made, is looked at by itself, as is one the page does not reach.
+        awaiting.alone = not told or awaiting.last in (Verdict.QUARANTINED, Verdict.CLAIM_NOW)
+        self._room.push(awaiting, 0.0 if awaiting.alone else self._room.pause_s(awaiting))
 
     async def _ask(self, awaiting: Awaiting) -> None:
         await self._hold.wait_cloud_open()
         last_chance = False
         try:
             async with self._uplink.present():
-                last_chance = awaiting.back is not None or self._is_over(awaiting)
+                last_chance = awaiting.back is not None or self._room.is_over(awaiting)
                 seen = await self._read(awaiting.device)
                 verdict = judge(seen, awaiting.wanted)
                 if verdict is Verdict.CLAIM_NOW and not awaiting.claimed:
@@ -196,7 +210,7 @@ class Confirmer:
             self._hold.report(fault)
             self._after_fault(awaiting)
             return
-        awaiting.last, awaiting.last_seen = verdict, seen
+        awaiting.last, awaiting.last_seen, awaiting.alone = verdict, seen, False
         # The owner field lags the online event by 0-10 s (facts: particle-cloud 15.12): an owner that is missing, or
         # still the old one, is judged only when the time is over.
         if awaiting.refusal is not None:
@@ -204,28 +218,15 @@ class Confirmer:
         elif verdict is Verdict.PROVEN or verdict is Verdict.QUARANTINED or last_chance:
             self._settle(awaiting)
         else:
-            self._push(awaiting, self._pause_s(awaiting))
+            self._room.push(awaiting, self._room.pause_s(awaiting))
 
     def _after_fault(self, awaiting: Awaiting) -> None:
         """No answer about this device: later again; if the time is over and others get answers, it is unknown."""
         awaiting.faults += 1
-        if self._is_over(awaiting) and awaiting.faults >= FAULTS_MAX:
+        if self._room.is_over(awaiting) and awaiting.faults >= FAULTS_MAX:
             self._settle(awaiting)
         else:
-            self._push(awaiting, next(awaiting.waits))
-
-    def _pause_s(self, awaiting: Awaiting) -> float:
-        """How long until this device is asked about again; at once if it was heard again while it was asked about."""
-        if awaiting.back is not None:
-            return 0.0
-        return min(next(awaiting.waits), max(0.0, awaiting.deadline_s - self._counted_s()))
-
-    def _counted_s(self) -> float:
-        """Trio's time less the time in which no question could be asked."""
-        return trio.current_time() - self._hold.cloud_closed_s() - self._uplink.away_s()
-
-    def _is_over(self, awaiting: Awaiting) -> bool:
-        return self._counted_s() >= awaiting.deadline_s - _ROUNDING_S
+            self._room.push(awaiting, next(awaiting.waits))
 
     async def _claim_now(self, awaiting: Awaiting) -> None:
         """Policy `online`: the device is there, so claim it by its ID; the next read has to show the owner."""
@@ -279,12 +280,8 @@ class Confirmer:
             self._hold.device_met(failure, device.id)
 
     def _let_go(self, awaiting: Awaiting) -> None:
-        del self._by_device[awaiting.device.id]
-        awaiting.turn = None
-        if awaiting.has_place:
-            self._places.release()
+        self._room.remove(awaiting)
         self._air.settled(awaiting.device.id)
-        self._announce()
 
     @staticmethod
     def _evidence(awaiting: Awaiting) -> dict[str, str | bool | None]:
@@ -294,15 +291,6 @@ class Confirmer:
         if wanted.visited:
             facts["handshake_before"] = time_text(wanted.handshake_before)
         return facts
-
-    def _push(self, awaiting: Awaiting, wait_s: float) -> None:
-        awaiting.turn = next(self._order)
-        heapq.heappush(self._due, (trio.current_time() + wait_s, awaiting.turn, awaiting))
-        self._announce()
-
-    def _announce(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
 
 
 def _why(awaiting: Awaiting) -> DeviceError:

@@ -5,7 +5,7 @@ Rule 1: nothing is retried or held here; CloudError goes to whoever asked.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,6 +18,29 @@ from provisioner.line.importer import Membership
 from provisioner.line.proof import Expectation
 from provisioner.model import CloudDevice, DeviceID, ListedDevice
 from provisioner.secrets import ClaimCode
+
+
+@dataclass(frozen=True)
+class RecentPage:
+    """One page of the product's list, newest connections first; `oldest`: its last row, None if it is the only page."""
+
+    devices: Mapping[DeviceID, CloudDevice]
+    oldest: CloudDevice | None
+
+    def find(self, device: DeviceID) -> CloudDevice | None:
+        """The device, if it is on the page."""
+        return self.devices.get(device)
+
+    def covers(self, since: datetime) -> bool:
+        """Whether every device that connected after `since` must be on the page.
+
+        Nobody says whether "last connection" is the last handshake or the last time a device was heard, so the
+        later of the two counts: then the answer is right for both.
+        """
+        if self.oldest is None:
+            return True
+        times = [at for at in (self.oldest.last_handshake_at, self.oldest.last_heard) if at is not None]
+        return not times or max(times) < since
 
 
 @dataclass
@@ -49,6 +72,14 @@ class CloudDesk:
             except NotInCloud:
                 continue
         return found
+
+    async def read_recent(self, count: int) -> RecentPage:
+        """The devices of the product that connected last. Raises CloudError."""
+        if self.product is None:
+            raise AssertionError("there is no list of connections without a product")
+        page = await self.cloud.recent_devices(self.product, count)
+        oldest = page.devices[-1] if page.devices and page.total_pages > 1 else None
+        return RecentPage({device.id: device for device in page.devices}, oldest)
 
     async def make_code(self, owner: Owner) -> ClaimCode:
         """Make one claim code; the first for a customer creates or finds that customer. Raises CloudError."""

@@ -125,6 +125,7 @@ class _Run:
         )
         self.confirmer = Confirmer(
             read=self.desk.read_device,
+            read_recent=self.desk.read_recent,
             claim=self.desk.claim_online,
             journal=parts.journal,
             air=self.air,

@@ -12,6 +12,7 @@ import enum
 import random
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
+from typing import Protocol
 
 import trio
 
@@ -19,6 +20,7 @@ from provisioner.errors import SwitchError
 from provisioner.model import SetupNetwork
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.faults import Dice, Faults
+from provisioner.simulator.photon.ap import ApSession
 from provisioner.simulator.photon.firmware import lognormal
 from provisioner.simulator.photon.sim_photon import SimPhoton
 
@@ -44,6 +46,25 @@ class _Vanished:
     last_beacon_s: float  # trio's, as SetupNetwork.heard_s
 
 
+class Joined(Protocol):
+    """An adapter's link to one Photon."""
+
+    @property
+    def photon(self) -> SimPhoton:
+        """Whose network it is."""
+        ...
+
+    @property
+    def session(self) -> ApSession:
+        """The stretch of that network the adapter joined."""
+        ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether the adapter is still associated."""
+        ...
+
+
 class SimRadio:
     """The air of one factory. Durations are drawn per adapter, from dice of its own."""
 
@@ -55,6 +76,7 @@ class SimRadio:
         self._listening: dict[str, SimPhoton] = {}
         self._vanished: dict[str, _Vanished] = {}
         self._scripted: defaultdict[tuple[str, Act], deque[SwitchError]] = defaultdict(deque)
+        self.joined: dict[str, Joined] = {}  # what each adapter is on now
         self._uplinks_away: set[str] = set()
         self._uplink_changed = trio.Event()
 

@@ -99,12 +99,14 @@ class SimSwitcher:
                 self._radio.set_uplink_away(self._adapter, away=True)
             photon, session = await self._join(network, policy)
             link = SimLink(self._adapter, network, photon, session, self._dial)
+            self._radio.joined[self._adapter] = link
             photon.note(Event.JOINED, via=self._adapter)
             clean = False
             try:
                 yield link
                 clean = True
             finally:
+                self._radio.joined.pop(self._adapter, None)
                 left = await self._leave(link, policy)
                 if clean and left is not None:
                     raise left
@@ -195,8 +197,8 @@ class SimLink:
     def __init__(self, adapter: str, network: SetupNetwork, photon: SimPhoton, session: ApSession, dial: Dial) -> None:
         self._adapter = adapter
         self._network = network
-        self._photon = photon
-        self._session = session
+        self.photon = photon
+        self.session = session
         self._dial = dial
         self._left = False
         self._streams: set[LinkStream] = set()
@@ -209,7 +211,7 @@ class SimLink:
     @property
     def alive(self) -> bool:
         """Whether the adapter is still associated."""
-        return not self._left and not self._session.gone.is_set()
+        return not self._left and not self.session.gone.is_set()
 
     async def healthy(self) -> bool:
         """Whether the adapter is still joined."""
@@ -223,9 +225,9 @@ class SimLink:
             raise _os_error(errno.ENETUNREACH)
         if host != PHOTON_ADDRESS:
             raise _os_error(errno.EHOSTUNREACH)
-        if port not in PORTS or not self._session.serving:
+        if port not in PORTS or not self.session.serving:
             raise _os_error(errno.ECONNREFUSED)
-        stream = LinkStream(await self._dial(self._photon, port, self._adapter), self)
+        stream = LinkStream(await self._dial(self.photon, port, self._adapter), self)
         self._streams.add(stream)
         if not self.alive:  # it died while we were dialling
             await trio.aclose_forcefully(stream)
@@ -239,10 +241,10 @@ class SimLink:
     async def die(self) -> None:
         """Leave: every stream breaks and the Photon is free for the next adapter."""
         self._left = True
-        if self._session.client == self._adapter:
-            self._session.client = None
-        if not self._session.gone.is_set():
-            self._photon.note(Event.LEFT, via=self._adapter)
+        if self.session.client == self._adapter:
+            self.session.client = None
+        if not self.session.gone.is_set():
+            self.photon.note(Event.LEFT, via=self._adapter)
         for stream in list(self._streams):
             await trio.aclose_forcefully(stream)
 

@@ -17,6 +17,7 @@ import trio
 from trio.testing import memory_stream_pair
 
 from provisioner.model import SecurityType
+from provisioner.network.bound import PHOTON_HOST, bound_socket
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.factory_wifi import TEST_ROUTER, FactoryNetwork, HeardNetwork
 from provisioner.simulator.faults import Dice, Faults
@@ -34,7 +35,7 @@ from provisioner.simulator.radio import CHANNEL, SimRadio
 from provisioner.simulator.radio_switcher import SimSwitcherFactory
 from provisioner.simulator.surroundings import CloudLike
 
-_SERVE = {80: serve_http, 5609: serve_tcp}
+SERVE = {80: serve_http, 5609: serve_tcp}
 _CLOUD_NOTICES_S = 46.0  # two keep-alives of a Photon
 _PHOTON_SIGNAL_DBM = -55
 
@@ -78,6 +79,7 @@ class World:
         self._nursery: trio.Nursery | None = None
         self._ports: dict[str, dict[int, LoopbackPort]] | None = None
         self._alive: set[str] = set()
+        self._sockets = False
 
     # --- making Photons ---
 
@@ -117,9 +119,13 @@ class World:
     # --- running ---
 
     @asynccontextmanager
-    async def running(self, *, loopback: bool = False) -> AsyncIterator[World]:
-        """Let the world go on for the length of the block. With `loopback`, Photons have ports on 127.0.0.1."""
+    async def running(self, *, loopback: bool = False, sockets: bool = False) -> AsyncIterator[World]:
+        """Let the world go on for the length of the block. With `loopback`, Photons have ports on 127.0.0.1.
+
+        With `sockets` the adapters' own sockets are dialled, which a virtual network routes (`virtual/air.py`).
+        """
         self._ports = {} if loopback else None
+        self._sockets = sockets
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -141,7 +147,7 @@ class World:
             return
         self._alive.add(photon.bssid)
         if self._ports is not None and photon.bssid not in self._ports:
-            ports = self._ports[photon.bssid] = {port: LoopbackPort() for port in _SERVE}
+            ports = self._ports[photon.bssid] = {port: LoopbackPort() for port in SERVE}
             photon.http_address, photon.tcp_address = ports[80].address, ports[5609].address
         photon.hold_setup()
         nursery.start_soon(self._live, photon)
@@ -215,15 +221,27 @@ class World:
             return
         async with trio.open_nursery() as nursery:
             for number, port in self._ports[photon.bssid].items():
-                nursery.start_soon(port.serve, partial(_SERVE[number], photon))
+                nursery.start_soon(port.serve, partial(SERVE[number], photon))
             await session.gone.wait()
             nursery.cancel_scope.cancel()
 
+    def connect_s(self, adapter: str) -> float:
+        """How long a TCP connection to a Photon takes (facts: photon-softap 6)."""
+        return self.radio.dice("connect", adapter).uniform(0.005, 0.05)
+
     async def _dial(self, photon: SimPhoton, port: int, adapter: str) -> trio.abc.Stream:
         """A stream to a port of a Photon: over loopback if it is served there, else in memory. Raises OSError."""
-        await self.clock.sleep(self.radio.dice("connect", adapter).uniform(0.005, 0.05))
+        if self._sockets:
+            sock = bound_socket(adapter)
+            try:
+                await sock.connect((PHOTON_HOST, port))
+            except BaseException:
+                sock.close()
+                raise
+            return trio.SocketStream(sock)
+        await self.clock.sleep(self.connect_s(adapter))
         if self._ports is not None:
             return await trio.open_tcp_stream(*self._ports[photon.bssid][port].address)
         ours, theirs = memory_stream_pair()
-        self._running().start_soon(partial(_SERVE[port], photon, theirs, via=adapter))
+        self._running().start_soon(partial(SERVE[port], photon, theirs, via=adapter))
         return ours

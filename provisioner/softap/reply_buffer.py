@@ -21,6 +21,7 @@ _CHUNK_LINE_BYTES_MAX = 256
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
 _BUSY = {500, 503}  # no request slot, no free socket (facts: photon-softap 1.1)
 _SPACE = b" \t\r\n"
+_SINGLE_BYTES = re.compile(rb"(?:1\r\n.\r\n)+", re.DOTALL)
 
 
 class _StreamEnded(Exception):
@@ -183,6 +184,7 @@ class HTTPReplyBuffer(ReplyBuffer):
 
     def _chunks(self) -> Generator[None, None, None]:
         while True:
+            self._take_single_bytes()
             size = (yield from self._line(_CHUNK_LINE_BYTES_MAX)).partition(b";")[0].strip()
             if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", size) or int(size, 16) > REPLY_BYTES_MAX:
                 raise self._unreadable("it sends chunks without a size")
@@ -196,6 +198,13 @@ class HTTPReplyBuffer(ReplyBuffer):
                 pass  # trailers
         except _StreamEnded:
             pass  # the last chunk has been seen: the body is whole
+
+    def _take_single_bytes(self) -> None:
+        """Take a run of one-byte chunks at once: `public-key` has some 600 of them, and each line costs."""
+        run = _SINGLE_BYTES.match(self._raw)
+        if run is not None:
+            self._body += run[0][3::6]
+            del self._raw[: run.end()]
 
 
 class TCPReplyBuffer(ReplyBuffer):

@@ -88,6 +88,17 @@ GOLDEN = {
             b"",
         ),
     ),
+    "recent_devices": (
+        lambda client, product, id_: client.recent_devices(product, 25),
+        "device_page",
+        (
+            "GET",
+            "/v1/products/1319/devices?sortAttr=lastConnection&sortDir=desc&page=1&perPage=25&per_page=25",
+            PRODUCT_TOKEN,
+            None,
+            b"",
+        ),
+    ),
     "device": (
         lambda client, product, id_: client.device(product, id_),
         ROW,

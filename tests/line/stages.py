@@ -15,6 +15,7 @@ import trio
 from provisioner.errors import NotInCloud
 from provisioner.line.air import Air, Suffixes
 from provisioner.line.claim_codes import ClaimCodes
+from provisioner.line.desk import RecentPage
 from provisioner.line.hold import LineHold
 from provisioner.line.ledger import Ledger
 from provisioner.line.lookups import Lookups
@@ -39,6 +40,7 @@ from provisioner.settings import Budgets, Limits
 ACCOUNT = "factory@example.com"
 OWNER = "line3+t-1@example.com"
 EPOCH = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+NEVER = datetime.min.replace(tzinfo=UTC)
 WIFI = {"factory-2g": (WifiProfile("factory-2g", "Factory", SecurityType.WPA2_AES, 6), Secret("canary-wifi-password"))}
 
 
@@ -82,7 +84,8 @@ class ScriptedCloud:
     def __init__(self, *devices):
         self.devices = {device.id: in_cloud(device) for device in devices}
         self.reads, self.made, self.claims = [], [], []
-        self.faults = {"read": [], "make": [], "claim": []}
+        self.pages = []
+        self.faults = {"read": [], "page": [], "make": [], "claim": []}
         self.read_s = self.make_s = self.claim_s = 0.1
 
     def change(self, device, **changes):
@@ -101,6 +104,17 @@ class ScriptedCloud:
         if device.id not in self.devices:
             raise NotInCloud("not found", status=404, reason="not found")
         return self.devices[device.id]
+
+    def know(self, id_, **changes):
+        self.devices[id_] = in_cloud(id_, **changes)
+
+    async def read_recent(self, count):
+        self.pages.append((count, trio.current_time()))
+        await trio.sleep(self.read_s)
+        self._fail("page")
+        newest = sorted(self.devices.values(), key=lambda row: row.last_handshake_at or NEVER, reverse=True)
+        oldest = newest[count - 1] if len(newest) > count else None
+        return RecentPage({row.id: row for row in newest[:count]}, oldest)
 
     async def make(self, owner):
         await trio.sleep(self.make_s)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import trio
-from stages import ACCOUNT, OWNER, cloud_time, in_cloud, listed
+from stages import ACCOUNT, OWNER, cloud_time, id_of, in_cloud, listed
 
 from provisioner.errors import CloudAnswerLost, CloudUnreachable, DeviceNotOnline, OwnedBySomeoneElse
 from provisioner.line.air import CameBack
@@ -26,6 +26,7 @@ class Desk:
         self.again = True
         self.confirmer = Confirmer(
             read=line.cloud.read,
+            read_recent=line.cloud.read_recent,
             claim=line.cloud.claim,
             journal=line.journal,
             air=line.air,
@@ -464,3 +465,100 @@ async def test_places_are_free_again_after_every_kind_of_end(desk, autojump_cloc
     await settled(desk)
 
     assert [desk.end(device)[0] for device in desk.line.devices] == ["confirmed", "returned", "unknown", "unknown"]
+
+
+# --- asked together ---
+
+
+async def test_devices_whose_turns_are_close_share_one_request(desk, autojump_clock):
+    desk = desk(8)
+    for device in desk.line.devices:
+        await desk.add(device)
+    for device in desk.line.devices:
+        desk.online(device)
+    await settled(desk)
+
+    assert {desk.end(device) for device in desk.line.devices} == {("confirmed", None)}
+    assert len(desk.line.cloud.pages) == 1
+    assert desk.line.cloud.reads == []
+
+
+async def test_a_device_that_waits_alone_is_read_by_itself(desk, autojump_clock):
+    desk = desk()
+    (device,) = desk.line.devices
+    await desk.add(device)
+    desk.online(device)
+    await settled(desk)
+
+    assert (desk.line.cloud.pages, len(desk.asked(device))) == ([], 1)
+
+
+async def test_a_device_that_a_full_page_does_not_reach_is_read_by_itself(desk, autojump_clock):
+    """Others may connect faster than a page is long: then not being on it says nothing."""
+    desk = desk(3)
+    for device in desk.line.devices:
+        await desk.add(device)
+    first, *_ = desk.line.devices
+    desk.online(first)
+    for number in range(100, 100 + 20):
+        desk.line.cloud.know(id_of(number), online=True, last_handshake_at=cloud_time(trio.current_time() + 5))
+    await trio.sleep(2)
+
+    assert desk.end(first) == ("confirmed", None)
+    assert len(desk.asked(first)) == 1
+    assert desk.line.cloud.pages
+
+
+async def test_a_page_that_goes_back_beyond_the_visit_says_not_yet_for_those_who_are_not_on_it(desk, autojump_clock):
+    desk = desk(3)
+    for number in range(100, 100 + 40):
+        desk.line.cloud.know(id_of(number), online=True, last_handshake_at=cloud_time(-3600))
+    for device in desk.line.devices:
+        await desk.add(device)
+    await trio.sleep(20)
+
+    assert desk.line.cloud.reads == []
+    assert len(desk.line.cloud.pages) > 3
+    assert {desk.line.state(device) for device in desk.line.devices} == {State.CONNECTING}
+
+
+async def test_what_is_not_proven_at_the_end_is_read_by_itself_and_named(desk, autojump_clock):
+    desk = desk(3)
+    for device in desk.line.devices:
+        await desk.add(device)
+    unclaimed, foreign, dead = desk.line.devices
+    desk.online(unclaimed, owner=None)
+    desk.online(foreign, owner="somebody@example.com")
+    await settled(desk)
+
+    assert desk.end(unclaimed) == ("failed", "not_claimed")
+    assert desk.end(foreign) == ("failed", "wrong_owner")
+    assert desk.end(dead) == ("unknown", "not_proven")
+    assert [len(desk.asked(device)) for device in desk.line.devices] == [1, 1, 1]
+
+
+async def test_a_quarantined_device_on_a_page_is_read_by_itself_at_once(desk, autojump_clock):
+    desk = desk(2)
+    for device in desk.line.devices:
+        await desk.add(device)
+    quarantined, _ = desk.line.devices
+    desk.online(quarantined, quarantined=True, in_product=False)
+    await trio.sleep(3)
+
+    assert desk.end(quarantined) == ("failed", "import_quarantined")
+    assert len(desk.asked(quarantined)) == 1
+
+
+async def test_a_page_that_fails_ends_nobody(desk, autojump_clock):
+    desk = desk(3)
+    desk.line.cloud.faults["page"] = [CloudUnreachable("no connection")]
+    for device in desk.line.devices:
+        await desk.add(device)
+        desk.online(device)
+    await trio.sleep(5)
+    assert desk.line.hold.reason is not None
+
+    desk.line.hold.release()
+    await settled(desk)
+
+    assert {desk.end(device) for device in desk.line.devices} == {("confirmed", None)}

@@ -27,6 +27,7 @@ class Desk:
         self.stop = trio.Event()
         self.confirmer = Confirmer(
             read=line.cloud.read,
+            read_recent=line.cloud.read_recent,
             claim=line.cloud.claim,
             journal=line.journal,
             air=line.air,
