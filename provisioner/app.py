@@ -77,6 +77,7 @@ class Outside:
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     age_clock: Callable[[], float] = _boot_time
     sync: Callable[[int], None] = sync_data
+    name_run: Callable[[datetime, random.Random], str] = new_run_id
     dice: random.Random = field(default_factory=random.SystemRandom)
     load_switcher: Callable[[str], SwitcherFactory] = backends.load
     http_transport: object | None = None
@@ -104,7 +105,7 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
     """
     stop = stop or Stop()
     secrets = RunSecrets.of(prepared)
-    run_id = new_run_id(outside.wall(), outside.dice)
+    run_id = outside.name_run(outside.wall(), outside.dice)
     screen = Screen()
     switchers = _switchers(prepared, outside)
     dialogue = any(getattr(factory, "uses_terminal", False) for factory in switchers.values())

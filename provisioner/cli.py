@@ -291,10 +291,11 @@ def _wifi_password() -> Secret:
 
 
 @commands.command()
-@click.option("--devices", type=click.IntRange(1, 2000), default=60, show_default=True)
-@click.option("--stations", type=click.IntRange(1, 32), default=4, show_default=True)
+@click.option("--devices", type=click.IntRange(1, 100_000), default=60, show_default=True)
+@click.option("--stations", type=click.IntRange(1, 256), default=4, show_default=True)
 @click.option("--seed", type=int, default=None, help="One seed, one history; printed when it is drawn.")
 @click.option("--faults", type=click.Choice(["none", "typical", "nasty"]), default="none", show_default=True)
+@click.option("--virtual", is_flag=True, help="In virtual time: a shift of thousands in seconds, the same every time.")
 @click.option("--keep", is_flag=True, help="Keep the generated manifest and settings beside the journal.")
 @common
 @click.pass_context
@@ -303,11 +304,11 @@ def demo(context: click.Context, /, runs_dir: Path, *, as_json: bool, **wishes: 
 
     Example: provisioner demo --devices 60 --stations 4
     """
-    from provisioner import demo as factory
     from provisioner.console.terminal import make_console
+    from provisioner.demo.run import Wishes, run_demo
 
     del wishes["config"]
-    end = factory.run_demo(factory.Wishes(runs_dir=runs_dir, **wishes), console=make_console(stderr=as_json))
+    end = run_demo(Wishes(runs_dir=runs_dir, **wishes), console=make_console(stderr=as_json))
     _show_end(end, as_json=as_json)
     context.exit(end.exit_code)
 
@@ -326,9 +327,9 @@ def simulate(*, cloud: str, photons: int, seed: int | None, faults: str, online_
 
     Example: provisioner simulate --photons 2
     """
-    from provisioner import demo as factory
+    from provisioner.demo.simulate import run_simulate
 
-    factory.run_simulate(cloud=cloud, photons=photons, seed=seed, faults=faults, online_delay_s=online_delay)
+    run_simulate(cloud=cloud, photons=photons, seed=seed, faults=faults, online_delay_s=online_delay)
 
 
 # --- showing ---

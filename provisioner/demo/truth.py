@@ -1,0 +1,41 @@
+"""At the end of a demo: is what the journal says true? Asked of the factory's own history, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from provisioner.journal.reader import replay
+from provisioner.simulator.checkers import Truth, check_all
+from provisioner.simulator.cloud.sim_cloud import SimCloud
+from provisioner.simulator.world import World
+
+
+def contradictions(world: World, cloud: SimCloud, journal: Path, owners: Mapping[str, str | None]) -> list[str]:
+    """What the factory's history says against the journal; `owners` is what the manifest wants for each device."""
+    truth = Truth(records=list(replay(journal)), photons=world.history, cloud=cloud, listed=owners, visited=set(owners))
+    return check_all(truth)
+
+
+def report(wrong: Sequence[str], console: Console) -> None:
+    """Say that all is well, or what is not."""
+    if wrong:
+        say(console, "The factory's own history contradicts the journal:")
+        for sentence in wrong:
+            say(console, f"  {sentence}")
+        say(console, "This is a bug in the program. Run it again with --seed and --keep, and report it.")
+    else:
+        say(
+            console,
+            "Checked against the factory's own history: no false PASS, no write to a stranger, no claim code used "
+            "twice, no take-over, one outcome each.",
+        )
+
+
+def say(console: Console, sentence: str) -> None:
+    """One sentence, wrapped between words on a terminal and left whole in a pipe."""
+    with suppress(OSError):
+        console.print(sentence, soft_wrap=not console.is_terminal)
