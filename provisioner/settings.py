@@ -102,6 +102,7 @@ class Budgets(_Part):
     """How long each wait may last, in seconds. The evidence for each stands in facts, photon-softap 6."""
 
     scan_s: Seconds = 15.0
+    scan_reuse_s: Seconds = 30.0  # the next board is taken from what was heard so long ago, without listening again
     join_s: Seconds = 25.0  # association and DHCP: median 2.5, p95 8; Android's SDK allows 20
     leave_s: Seconds = 5.0
     restore_s: Seconds = 30.0
@@ -128,13 +129,22 @@ class Limits(_Part):
     """Counts that bound the line."""
 
     confirmations_at_once: Annotated[Whole, Field(ge=1, le=64)] = 8
-    confirm_backlog_max: Annotated[Whole, Field(ge=1, le=1000)] = 32
+    # Left out, these two grow with the line: a station goes on while eight of its boards boot and join.
+    confirm_backlog_max: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     device_attempts_max: Annotated[Whole, Field(ge=1, le=10)] = 3
     same_site_fault_holds_at: Annotated[Whole, Field(ge=1, le=10)] = 3
     station_faults_drain_at: Annotated[Whole, Field(ge=1, le=10)] = 3
-    claim_codes_ready_max: Annotated[Whole, Field(ge=1, le=256)] = 32
+    claim_codes_ready_max: Annotated[Whole, Field(ge=1, le=1000)] | None = None
     window_devices_max: Annotated[Whole, Field(ge=1, le=50)] = 8
     signal_floor_dbm: Annotated[Whole, Field(ge=-100, le=0)] = -80
+
+    def backlog_max(self, stations: int) -> int:
+        """How many devices may wait for proof at once, on a line of so many stations."""
+        return self.confirm_backlog_max or max(32, 8 * stations)
+
+    def codes_max(self, stations: int) -> int:
+        """How many claim codes may lie ready at once, on a line of so many stations."""
+        return self.claim_codes_ready_max or max(32, 2 * stations)
 
 
 def _password_variable(profile: str) -> str:

@@ -25,6 +25,7 @@ class _Heard:
     device: DeviceID | None = None
     leased_by: str | None = None
     leave_alone_until_s: float = -math.inf
+    told_s: float = -math.inf
     misses: int = 0
     connected_s: float | None = None
     absent_since_connect: bool = False
@@ -81,7 +82,7 @@ class Air:
             network
             for network in networks
             if network.signal_dbm >= self._signal_floor_dbm
-            and self._is_free(network.key, now_s)
+            and self._is_free(network, now_s)
             and fits(network, self.device_of(network.key))
         ]
         if not free:
@@ -113,6 +114,7 @@ class Air:
         """The device there was told to leave; a beacon from now on may be stale, later it means it is back."""
         heard = self._heard[network.key]
         heard.connected_s, heard.absent_since_connect, heard.back = now_s, False, None
+        heard.told_s = now_s
         heard.leave_alone_until_s = now_s + self._back_after_s
 
     def settled(self, device: DeviceID) -> None:
@@ -130,9 +132,15 @@ class Air:
         heard = self._heard.get(key)
         return heard.device if heard is not None else None
 
-    def _is_free(self, bssid: str, now_s: float) -> bool:
-        heard = self._heard[bssid]
-        return heard.leased_by is None and now_s >= heard.leave_alone_until_s
+    def _is_free(self, network: SetupNetwork, now_s: float) -> bool:
+        """Not with a station, not to be left alone, and heard since the device there was told to connect."""
+        heard = self._heard.get(network.key)
+        return (
+            heard is not None
+            and heard.leased_by is None
+            and now_s >= heard.leave_alone_until_s
+            and network.heard_s > heard.told_s
+        )
 
     def _remember(self, network: SetupNetwork) -> _Heard:
         heard = self._heard.get(network.key)

@@ -118,7 +118,7 @@ class _Run:
             self.uplink,
             self.hold,
             each_max=_codes_for_each_owner(parts),
-            ready_max=limits.claim_codes_ready_max,
+            ready_max=limits.codes_max(len(parts.stations)),
             age_max_s=budgets.claim_code_age_s,
             clock=parts.age_clock,
             give_up_s=budgets.site_hold_max_s,
@@ -132,7 +132,7 @@ class _Run:
             hold=self.hold,
             uplink=self.uplink,
             budgets=budgets,
-            waiting_max=limits.confirm_backlog_max,
+            waiting_max=limits.backlog_max(len(parts.stations)),
             may_visit_again=lambda device: parts.ledger[device].visits < limits.device_attempts_max,
         )
         self._shifts: list[Shift] = []

@@ -30,7 +30,7 @@ from provisioner.line.rows import why_of
 from provisioner.line.station import Station
 from provisioner.line.uplink import Uplink
 from provisioner.line.visit import HandedOver, Visit, Wanted
-from provisioner.model import DeviceID, ListedDevice, SetupNetwork, printable
+from provisioner.model import DeviceID, ListedDevice, printable
 
 RESTORE_SLACK_S = 2.0  # the back end's own limit comes first: its error says more than ours
 T = TypeVar("T")
@@ -161,9 +161,12 @@ class Shift:
         """Boards one after the other without the cloud; ends when none is heard, or the codes would grow old."""
         shared = self.station.shared
         done: list[HandedOver] = []
-        end_s = trio.current_time() + shared.budgets.claim_code_age_s - shared.codes.oldest_age_s()
-        for _ in range(shared.limits.window_devices_max):
-            visit = await self._next_board(None) if trio.current_time() < end_s and not self.over else None
+        # The last board must have its code before it grows old, also if joining takes all its time.
+        left_s = shared.budgets.claim_code_age_s - shared.codes.oldest_age_s() - shared.budgets.join_s
+        end_s = trio.current_time() + left_s
+        for number in range(shared.limits.window_devices_max):
+            in_time = number == 0 or trio.current_time() < end_s  # the codes for the first have just been made
+            visit = await self._next_board(None) if in_time and not self.over else None
             if visit is None or isinstance(visit.failure, CloudError | ClaimCodeUnavailable):
                 break  # nothing is heard, or what is missing lies on the uplink
             if visit.handed_over is not None:
@@ -172,13 +175,11 @@ class Shift:
 
     async def _listen_while_waiting(self) -> None:
         """Hear whether a board that was told to connect is back; take none."""
-        network = await self._find(None)
-        if network is not None:
-            self.station.shared.air.give_back(network)
+        await self._at_the_adapter(self.station.listen)
         await trio.sleep(self.station.shared.budgets.scan_pause_s)
 
     async def _next_board(self, wanted: Wanted | None) -> Visit | None:
-        network = await self._find(wanted)
+        network = await self._at_the_adapter(lambda: self.station.find(wanted))
         if network is None:
             with trio.move_on_after(self.station.shared.budgets.scan_pause_s):
                 await self.stop.wait()
@@ -188,16 +189,17 @@ class Shift:
         self.station.learn_from(visit)
         return visit
 
-    async def _find(self, wanted: Wanted | None) -> SetupNetwork | None:
+    async def _at_the_adapter(self, act: Callable[[], Awaitable[T]]) -> T | None:
+        """Listen, or find by listening; an adapter that fails at it several times in a row drains its station."""
         try:
-            network = await self.station.find(wanted)
+            result = await act()
         except SwitchError as fault:
             self.scan_faults += 1
             if self.scan_faults >= self.station.shared.limits.station_faults_drain_at:
                 self.station.drain(fault)
             return None
         self.scan_faults = 0
-        return network
+        return result
 
 
 def resolve(text: str, manifest: Manifest) -> Wanted:

@@ -22,6 +22,7 @@ from provisioner.errors import (
     CommandRefused,
     LeaveFailed,
     LinkLost,
+    NetworkNotFound,
     ProvisionerError,
     SoftAPError,
     SwitchError,
@@ -52,6 +53,8 @@ class Station:
     open_channel: Callable[[Link], SetupChannel]
     faults_in_row: list[str] = field(default_factory=list)
     drained: ProvisionerError | None = None
+    _heard: list[SetupNetwork] = field(default_factory=list, init=False)
+    _listened_s: float = field(default=-math.inf, init=False)
 
     def __post_init__(self) -> None:
         self.scribe: Scribe = self.shared.journal.bound(station=self.name)
@@ -60,19 +63,35 @@ class Station:
     # --- finding ---
 
     async def find(self, wanted: Wanted | None = None) -> SetupNetwork | None:
-        """Listen once and lease a network to visit, or None. Raises SwitchError."""
+        """Lease a network to visit, or None: from what was heard a moment ago, else listen once. Raises SwitchError.
+
+        Listening takes up to four seconds of the adapter's time, and one listen hears many boards. A board that was
+        scanned is listened for: its name is not among what was heard before it was put down.
+        """
+        if wanted is None and trio.current_time() - self._listened_s < self.shared.budgets.scan_reuse_s:
+            network = self._choose(Wanted())
+            if network is not None:
+                return network
+        await self.listen()
+        return self._choose(wanted or Wanted())
+
+    async def listen(self) -> None:
+        """Hear what is in the air, and who is back there. Raises SwitchError."""
         shared = self.shared
         heard = await self.switcher.scan(prefix=shared.prefix, timeout=shared.budgets.scan_s)
-        networks = [network for network in heard if is_setup_name(network.ssid, shared.prefix)]
-        for back in shared.air.hear(networks):
+        self._heard = [network for network in heard if is_setup_name(network.ssid, shared.prefix)]
+        self._listened_s = trio.current_time()
+        for back in shared.air.hear(self._heard):
             shared.came_back(back)
-        for network in networks:
+
+    def _choose(self, wanted: Wanted) -> SetupNetwork | None:
+        shared = self.shared
+        for network in self._heard:
             for device in self._guesses(network):
                 if shared.ledger.may_visit(device.id):
                     shared.lookups.ahead(device)
-        wanted = wanted or Wanted()
         return shared.air.choose(
-            networks,
+            self._heard,
             station=self.name,
             now_s=trio.current_time(),
             fits=lambda network, device: self._fits(network, device, wanted),
@@ -178,6 +197,8 @@ class Station:
                 **why_of(failure),
             )
         tries = air.misses(visit.network) + 1
+        if isinstance(failure, NetworkNotFound):
+            self._listened_s = -math.inf  # what we heard is no longer so: listen before the next
         for_good = failure.again is Again.NEVER or (
             visit.device is None and tries >= self.shared.limits.device_attempts_max
         )

@@ -254,7 +254,7 @@ class Bench:
             self.uplink,
             self.hold,
             each_max=each_max,
-            ready_max=self.limits.claim_codes_ready_max,
+            ready_max=self.limits.codes_max(1),
             age_max_s=self.budgets.claim_code_age_s,
             clock=trio.current_time,
             give_up_s=self.budgets.site_hold_max_s,

@@ -215,8 +215,8 @@ async def test_no_window_begins_before_its_codes_lie_ready(desk, autojump_clock)
 
 
 async def test_a_window_ends_before_its_codes_grow_old(desk, autojump_clock):
-    desk = desk(5, budgets=Budgets(claim_code_age_s=30.0))
-    desk.switcher.join_s = 8.0
+    desk = desk(5, budgets=Budgets(claim_code_age_s=60.0))
+    desk.switcher.join_s = 20.0
     desk.begin(desk.shift.work_in_windows, desk.line.uplink, desk.preload)
     await trio.sleep(200)
 

@@ -17,6 +17,7 @@ from provisioner.errors import (
     ImportQuarantined,
     LeaveFailed,
     LinkLost,
+    NetworkNotFound,
     NotInProduct,
     NotTheScannedDevice,
     NotVisitable,
@@ -59,6 +60,56 @@ def line(bench):
 
 def visit_events(line):
     return line.events(beside=("device.imported",))
+
+
+# --- finding ---
+
+
+async def test_the_next_board_is_taken_from_what_was_heard_a_moment_ago(line, autojump_clock):
+    station = line.station(Photon(1, signal_dbm=-40), Photon(2, signal_dbm=-50), Photon(3, signal_dbm=-60))
+    for _ in range(3):
+        assert (await one_visit(station)).failure is None
+
+    assert station.switcher.scans == 1
+    assert len(line.named("connect.accepted")) == 3
+
+
+async def test_what_was_heard_long_ago_is_listened_for_again(line, autojump_clock):
+    station = line.station(Photon(1), Photon(2))
+    await one_visit(station)
+    await trio.sleep(line.budgets.scan_reuse_s)
+    await one_visit(station)
+
+    assert station.switcher.scans == 2
+
+
+async def test_a_scanned_board_is_always_listened_for(line, autojump_clock):
+    """It was put down after the last listen."""
+    station = line.station(Photon(1), Photon(2))
+    await one_visit(station)
+    await station.find(Wanted(device=id_of(2)))
+
+    assert station.switcher.scans == 2
+
+
+async def test_a_network_that_is_gone_when_joined_makes_the_station_listen_again(line, autojump_clock):
+    station = line.station(Photon(1), Photon(2))
+    station.switcher.join_faults = [NetworkNotFound("gone")]
+    visit = await one_visit(station)
+    station.learn_from(visit)
+    await one_visit(station)
+
+    assert station.switcher.scans == 2
+
+
+async def test_a_board_told_to_connect_by_another_station_is_not_taken_from_memory(line, autojump_clock):
+    photon = Photon(1)
+    first, second = line.station(photon), line.station(photon, name="S2")
+    await second.listen()
+    await one_visit(first)
+    await trio.sleep(line.budgets.setup_network_back_s)
+
+    assert await second.find() is None
 
 
 async def test_a_whole_visit_is_these_calls_and_these_records(line, autojump_clock):
