@@ -95,10 +95,10 @@ class VirtualFactory:
         )
 
     async def run(
-        self, job: Job, *, console: Console, stop: Stop | None = None, environment: Mapping[str, str] | None = None
+        self, job: Job, *, console: Console, stop: Stop | None = None, outside: app.Outside | None = None
     ) -> app.RunEnd:
-        """One `provisioner run` (or `import`) in the living world."""
-        outside = self.outside(environment)
+        """One `provisioner run` (or `import`) in the living world; `outside` where it differs from `self.outside()`."""
+        outside = outside or self.outside()
         return await app.run(prepare(job, outside.environment), outside, console=console, stop=stop)
 
 

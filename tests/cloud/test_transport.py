@@ -110,7 +110,6 @@ async def test_what_goes_out():
         "host": "api.particle.io",
         "accept": "application/json",
         "accept-encoding": "identity",
-        "connection": "keep-alive",
         "content-length": "10",
         "content-type": "application/json",
         "authorization": f"Bearer {CANARY}",
@@ -154,11 +153,11 @@ async def test_a_cookie_is_never_sent_back():
 
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch):
-    monkeypatch.setenv("ALL_PROXY", "http://proxy.example:3128")
-    transport = Transport("https://api.particle.io")
-
-    assert transport._client._mounts == {}
-    await transport._client.aclose()
+    for name in ("ALL_PROXY", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://proxy.invalid:3128")
+    async with Transport("http://127.0.0.1:9") as transport:
+        with pytest.raises(CloudUnreachable, match=r"127\.0\.0\.1"):
+            await transport.send(GET, budget_s=5.0)
 
 
 @pytest.mark.parametrize("cap", [REPLY_BYTES_MAX, LONG_REPLY_BYTES_MAX])
@@ -286,7 +285,7 @@ async def test_a_server_without_tls_is_unreachable():
 
 def test_old_tls_is_not_spoken():
     transport = Transport("https://api.particle.io")
-    context = transport._client._transport._pool._ssl_context
+    context = transport._transport._pool._ssl_context
 
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.verify_mode == ssl.CERT_REQUIRED

@@ -1,7 +1,8 @@
 """One direction of a virtual TCP connection: bytes in order, a bounded window, an end, a reset.
 
 Rule 1: the reader gets what was sent, in any cut it asks for; the writer waits while the window is full.
-Rule 2: one task reads and one task writes at a time, as trio's own sockets want it.
+Rule 2: one task reads and one task writes at a time, as trio's own sockets want it. Both notice a cancellation; they
+give others a turn only when they wait, because every turn costs and nobody here can starve.
 Rule 3: it knows nothing of addresses; delays belong to whoever connects.
 """
 
@@ -46,7 +47,7 @@ class Pipe:
             await trio.lowlevel.wait_task_rescheduled(self._forget_writer)
             waited = True
         if not waited:
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint_if_cancelled()
         if self._broken or self._ended:
             raise os_error(errno.ECONNRESET if self._broken else errno.EPIPE)
         if self._stalled:
@@ -59,7 +60,7 @@ class Pipe:
     async def receive(self, bytes_max: int) -> bytes:
         """Take what is there, at most `bytes_max`; empty at the end. Raises OSError (ECONNRESET)."""
         if self.readable:
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint_if_cancelled()
         while not self.readable:
             self._reader = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._forget_reader)

@@ -1,0 +1,180 @@
+"""What every benchmark of the line needs: a virtual factory with ample work, run by the real program, and measured.
+
+What is measured comes from the outside: the adapters' own times from a wrapper around the switcher, the rest from
+the journal, the cloud's counters and this process's CPU clock. Times are the simulated world's unless they say CPU.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import resource
+import tempfile
+import time
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import trio
+from rich.console import Console
+
+from provisioner.demo.files import LineFile, TrayFile
+from provisioner.demo.virtual import VirtualFactory
+from provisioner.job import Job
+from provisioner.simulator.faults import PROFILES
+from provisioner.simulator.operators import Habits
+from provisioner.simulator.virtual.run import run_virtually
+
+TRAY = 50  # what Particle sells
+
+
+@dataclass
+class Meter:
+    """When each adapter did what: `spans[adapter]` is a list of (what, from, to) in simulated seconds."""
+
+    spans: dict = field(default_factory=lambda: defaultdict(list))
+
+    def note(self, adapter, what, began_s):
+        self.spans[adapter].append((what, began_s, trio.current_time()))
+
+    def share(self, what, window):
+        """How much of the window, over all adapters, went into these things."""
+        low, high = window
+        used = sum(
+            max(0.0, min(high, end) - max(low, begin))
+            for spans in self.spans.values()
+            for name, begin, end in spans
+            if name in what
+        )
+        return used / ((high - low) * len(self.spans))
+
+
+class MeteredFactory:
+    """A switcher factory that times what its adapters do."""
+
+    def __init__(self, inner, meter):
+        self.inner, self.meter = inner, meter
+
+    @asynccontextmanager
+    async def session(self, *, adapter, uplink):
+        async with self.inner.session(adapter=adapter, uplink=uplink) as switcher:
+            yield MeteredSwitcher(switcher, adapter, self.meter)
+
+
+class MeteredSwitcher:
+    def __init__(self, inner, adapter, meter):
+        self.inner, self.adapter, self.meter = inner, adapter, meter
+
+    @property
+    def traits(self):
+        return self.inner.traits
+
+    async def scan(self, **how):
+        began_s = trio.current_time()
+        try:
+            return await self.inner.scan(**how)
+        finally:
+            self.meter.note(self.adapter, "scan", began_s)
+
+    @asynccontextmanager
+    async def joined(self, network, policy):
+        began_s = trio.current_time()
+        try:
+            async with self.inner.joined(network, policy) as link:
+                yield link
+        finally:
+            self.meter.note(self.adapter, "board", began_s)
+
+    async def restore(self, **how):
+        began_s = trio.current_time()
+        await self.inner.restore(**how)
+        self.meter.note(self.adapter, "restore", began_s)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run. `busy`: adapters that listen, join or work a board; `held`: from join to leave only."""
+
+    devices: int
+    stations: int
+    passed: int
+    hours: float
+    per_hour: float
+    busy: float
+    held: float
+    requests_each: float
+    cpu_ms_each: float
+    wall_s: float
+    exit_code: int
+
+
+def shift(
+    devices, stations, *, faults="none", seed=1, uplink="separate", boards_per_station=4, limits=None, changes=None
+):
+    """Work so many boards on so many stations; there is always another board on the bench until they run out."""
+    return run_virtually(
+        lambda: _shift(devices, stations, faults, seed, uplink, boards_per_station, limits or {}, changes or {}),
+        seed=seed,
+    )
+
+
+async def _shift(devices, stations, faults, seed, uplink, boards_per_station, limits, changes):
+    meter = Meter()
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        factory = VirtualFactory(seed=seed, faults=replace(PROFILES[faults], **changes))
+        boards = [factory.world.add_photon() for _ in range(devices)]
+        trays = [
+            TrayFile(f"T-{number // TRAY:05d}", boards[number : number + TRAY], "csv")
+            for number in range(0, devices, TRAY)
+        ]
+        line = LineFile(
+            [f"sim{number}" for number in range(stations)], uplink, budgets={"idle_stop_s": 300}, limits=limits
+        )
+        manifest, settings = factory.write(folder, trays, line)
+        metered = MeteredFactory(factory.world.switchers, meter)
+        gc.collect()
+        cpu, wall = time.process_time(), time.perf_counter()
+        async with factory.alive():
+            factory.world.start_operators(boards, habits(stations, boards_per_station))
+            outside = replace(factory.outside(), load_switcher=lambda _: metered)
+            end = await factory.run(
+                Job("run", manifest, settings, folder / "runs"), console=Console(file=io.StringIO()), outside=outside
+            )
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        return _measured(devices, stations, end, meter, factory, cpu, wall)
+
+
+def habits(stations, boards_per_station):
+    return Habits(boards_max=boards_per_station * stations, handling_s=(0.5 / stations, 1.5 / stations))
+
+
+def _measured(devices, stations, end, meter, factory, cpu, wall):
+    passed = finished_ms = 0
+    for line in end.journal.open():
+        record = json.loads(line)
+        if record["event"] == "device.confirmed":
+            passed += 1
+            finished_ms = record["mono_ms"]
+    boards = [span for spans in meter.spans.values() for span in spans if span[0] == "board"]
+    window = (min(begin for _, begin, _ in boards), max(begin for _, begin, _ in boards))
+    return Measured(
+        devices=devices,
+        stations=stations,
+        passed=passed,
+        hours=finished_ms / 3.6e6,
+        per_hour=len(boards) / ((window[1] - window[0]) / 3600),
+        busy=meter.share({"scan", "board", "restore"}, window),
+        held=meter.share({"board"}, window),
+        requests_each=factory.cloud.limits.requests_by_window.total() / devices,
+        cpu_ms_each=cpu * 1000 / devices,
+        wall_s=wall,
+        exit_code=int(end.exit_code),
+    )
+
+
+def peak_mb():
+    """The most memory this process ever had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
