@@ -18,7 +18,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypedDict
 
@@ -45,6 +45,8 @@ _KEY = re.compile(r"[a-z][a-z0-9_]*")
 _AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
 _SEAL_BYTES = len(b',"hash":""}') + 64
+_COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_AS_IT_IS = frozenset({str, int, bool, type(None)})  # most values are one of these, and exactly these
 # JSON itself escapes below 0x20. These would move a cursor, turn text round, hide, end a line, or not be UTF-8.
 _UNSAFE = re.compile(
     "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\uffff"
@@ -164,7 +166,8 @@ def compose(
     whole = {"seq": seq, "mono_ms": mono_ms, "run": run, "event": event, "prev": prev, **plain}
     record = _checked(SCHEMA_VERSION, _whole_ms(at), whole)
     body = _body(record)
-    record = replace(record, hash=hashlib.sha256(body).hexdigest())
+    # Nobody has seen the record yet, and making a second one of its 25 fields costs as much as the rest.
+    object.__setattr__(record, "hash", hashlib.sha256(body).hexdigest())
     line = _sealed(body, record.hash)
     if len(line) > LINE_BYTES_MAX:
         raise ValueError(f"a record of {len(line):,} bytes; {LINE_BYTES_MAX:,} are the most")
@@ -191,7 +194,7 @@ def _body(record: Record) -> bytes:
             whole[key] = value
     whole.update(record.extra)
     whole["prev"] = record.prev
-    text = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _COMPACT.encode(whole)
     return _UNSAFE.sub(_escaped, text)[:-1].encode()
 
 
@@ -205,6 +208,8 @@ def _escaped(found: re.Match[str]) -> str:
 
 def _plain(value: object, where: str) -> JSON:
     """Copy a value into what JSON gives back on reading, so that listeners see what readers will see."""
+    if type(value) in _AS_IT_IS:
+        return value  # type: ignore[return-value]
     result: JSON
     match value:
         case Secret():

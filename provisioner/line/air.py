@@ -48,6 +48,7 @@ class Air:
         self._back_after_s = back_after_s
         self._signal_floor_dbm = signal_floor_dbm
         self._heard: dict[str, _Heard] = {}
+        self._keys: dict[DeviceID, set[str]] = {}  # where each device answered last
 
     def hear(self, networks: Sequence[SetupNetwork]) -> list[CameBack]:
         """Take in one fresh scan; return the devices that came back after being told to connect."""
@@ -98,7 +99,9 @@ class Air:
     def learn(self, network: SetupNetwork, device: DeviceID) -> None:
         """Remember who answered there, until somebody else does."""
         heard = self._heard[network.key]
+        self._forget_device(network.key, heard)
         heard.device, heard.back = device, None  # it listens: what was heard after an earlier visit is settled
+        self._keys.setdefault(device, set()).add(network.key)
 
     def leave_alone(self, network: SetupNetwork, *, until_s: float) -> None:
         """Do not choose this network again before then (`math.inf`: not in this run)."""
@@ -119,13 +122,12 @@ class Air:
 
     def settled(self, device: DeviceID) -> None:
         """The device has an outcome: its network coming back is no longer news."""
-        for heard in self._heard.values():
-            if heard.device == device:
-                heard.connected_s = heard.back = None
+        for key in self._keys.get(device, ()):
+            self._heard[key].connected_s = self._heard[key].back = None
 
     def back_since_connect(self, device: DeviceID) -> CameBack | None:
         """The news that it came back, if it has no outcome since: for whoever was not there when it was told."""
-        return next((heard.back for heard in self._heard.values() if heard.device == device and heard.back), None)
+        return next((back for key in self._keys.get(device, ()) if (back := self._heard[key].back)), None)
 
     def device_of(self, key: str) -> DeviceID | None:
         """Who answered there last, if anybody."""
@@ -153,7 +155,15 @@ class Air:
     def _forget_oldest(self) -> None:
         idle = [bssid for bssid, heard in self._heard.items() if heard.leased_by is None and heard.connected_s is None]
         if idle:
-            del self._heard[min(idle, key=lambda bssid: self._heard[bssid].last_heard_s)]
+            oldest = min(idle, key=lambda bssid: self._heard[bssid].last_heard_s)
+            self._forget_device(oldest, self._heard.pop(oldest))
+
+    def _forget_device(self, key: str, heard: _Heard) -> None:
+        """Somebody else answers there now, or the network is forgotten."""
+        if heard.device is not None and (keys := self._keys.get(heard.device)) is not None:
+            keys.discard(key)
+            if not keys:
+                del self._keys[heard.device]
 
 
 def suffix_of(ssid: str) -> str:

@@ -85,17 +85,18 @@ class Station:
             shared.came_back(back)
 
     def _choose(self, wanted: Wanted) -> SetupNetwork | None:
+        """Decide without waiting; what the cloud knows of the board is asked for while the adapter joins it."""
         shared = self.shared
-        for network in self._heard:
-            for device in self._guesses(network):
-                if shared.ledger.may_visit(device.id):
-                    shared.lookups.ahead(device)
-        return shared.air.choose(
+        network = shared.air.choose(
             self._heard,
             station=self.name,
             now_s=trio.current_time(),
             fits=lambda network, device: self._fits(network, device, wanted),
         )
+        for device in self._guesses(network) if network is not None else ():
+            if shared.ledger.may_visit(device.id):
+                shared.lookups.ahead(device)
+        return network
 
     def _guesses(self, network: SetupNetwork) -> list[ListedDevice]:
         known = self.shared.air.device_of(network.key)
@@ -112,7 +113,7 @@ class Station:
             return True
         if wanted.device is not None and device != wanted.device:
             return False
-        return self.shared.ledger.manifest.find(device) is None or self.shared.ledger.may_visit(device)
+        return device not in self.shared.ledger.manifest or self.shared.ledger.may_visit(device)
 
     # --- visiting ---
 

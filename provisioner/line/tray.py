@@ -151,6 +151,10 @@ class Manifest:
         for tray in self.trays:
             yield from tray.devices
 
+    def __contains__(self, device: object) -> bool:
+        """Whether a tray lists this device ID."""
+        return device in self.rows
+
     def find(self, device: DeviceID) -> ListedDevice | None:
         """The row of a device, or None where no tray lists it (a stranger)."""
         row = self.rows.get(device)
