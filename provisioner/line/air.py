@@ -9,9 +9,13 @@ Rule 3: an identity learnt from an earlier visit is a hint for what to read ahea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from provisioner.line.tray import Manifest
 from provisioner.model import DeviceID, ListedDevice, SetupNetwork
 
 HEARD_MAX = 2048  # a hall full of Photons; beyond it the ones heard longest ago are forgotten
@@ -175,18 +179,26 @@ class Suffixes:
     """Listed devices by the last four characters of their serial number.
 
     The box label's last four characters name a 4-symbol setup network (facts: factory-anchors 1.4). It is a hint
-    for reading ahead and for the scanner, never an identity.
+    for reading ahead and for the scanner, never an identity. A device costs eight bytes here: two sorted columns.
     """
 
-    def __init__(self, devices: Iterable[ListedDevice]) -> None:
-        self._by_suffix: dict[str, list[ListedDevice]] = {}
-        for device in devices:
-            if device.serial:
-                self._by_suffix.setdefault(serial_suffix(device.serial), []).append(device)
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        marked = sorted((_mark(device.serial), row) for row, device in enumerate(manifest) if device.serial)
+        self._marks = array("I", (mark for mark, _ in marked))
+        self._rows = array("I", (row for _, row in marked))
 
-    def candidates(self, ssid: str) -> Sequence[ListedDevice]:
+    def candidates(self, ssid: str) -> list[ListedDevice]:
         """The listed devices whose label would name this setup network."""
-        return self._by_suffix.get(suffix_of(ssid), ())
+        suffix = suffix_of(ssid)
+        mark = zlib.crc32(suffix.encode())
+        rows = self._rows[bisect_left(self._marks, mark) : bisect_right(self._marks, mark)]
+        found = [self._manifest.row(row) for row in rows]
+        return [device for device in found if device.serial and serial_suffix(device.serial) == suffix]
+
+
+def _mark(serial: str) -> int:
+    return zlib.crc32(serial_suffix(serial).encode())
 
 
 def serial_suffix(serial: str) -> str:

@@ -100,7 +100,7 @@ class HandOver:
         if not shared.ledger.may_visit(answered):
             raise NotVisitable(f"{answered} is {shared.ledger[answered].state} already, or with another station")
         visit.device = device
-        shared.ledger[answered].with_station = self.station
+        shared.ledger.take(answered, self.station)
         return device
 
     async def _owner(self, device: ListedDevice) -> CloudDevice:

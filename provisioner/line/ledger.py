@@ -3,6 +3,8 @@
 Rule 1: the ledger is told by the journal, never by a stage: what is not written has not happened.
 Rule 2: every transition goes through the table in `steps.py`.
 Rule 3: the sums always match: every listed device is in exactly one state.
+Rule 4: a device costs a byte; only one that is under work, or did not pass, has a `Standing`. So memory grows with
+the open work, not with the manifest.
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ from provisioner.model import DeviceID, ListedDevice, Outcome
 
 _WANTS_CODE = frozenset({State.LISTED, State.IMPORTED, State.IDENTIFIED})
 _ENDED = frozenset(OUTCOME)
+
+
+_STATES = tuple(State)
+_NUMBER = {state: number for number, state in enumerate(_STATES)}
 
 
 @dataclass(slots=True)
@@ -58,15 +64,14 @@ class Ledger:
         self.manifest = manifest
         self._account = account
         self._visits_max = visits_max
+        self._state_of = bytearray(len(manifest))  # by row, as a number of `_STATES`
         self._standing: dict[DeviceID, Standing] = {}
         self.states: Counter[State] = Counter()
         self._codes_wanted: Counter[str | None] = Counter()
         self._changed = trio.Event()
         self.open = 0
+        self.states[State.LISTED] = self.open = len(manifest)
         for device in manifest:
-            self._standing[device.id] = Standing()
-            self.states[State.LISTED] += 1
-            self.open += 1
             self._count_code(device, State.LISTED, +1)
 
     # --- telling ---
@@ -78,7 +83,7 @@ class Ledger:
         device = self.manifest.find(DeviceID(record.device))
         if device is None:
             return
-        standing = self._standing[device.id]
+        standing = self._open(device.id)
         self._move(device, standing, after(standing.state, record.event))
         if record.event == "visit.ended":
             # A visit that the site cut short (no claim code, slow cloud) is no try: the device comes round again.
@@ -87,12 +92,26 @@ class Ledger:
             self._keep_evidence(standing, record)
         elif record.event in ("device.failed", "device.refused"):
             standing.may_come_again = again_of(record.code or "") is Again.THIS_RUN
+        self._close(device.id, standing)
+
+    def _open(self, device: DeviceID) -> Standing:
+        """The device's standing, kept from now on."""
+        standing = self._standing.get(device)
+        if standing is None:
+            standing = self._standing[device] = self[device]
+        return standing
+
+    def _close(self, device: DeviceID, standing: Standing) -> None:
+        """Keep no more than the state of a device that nothing is known of but that."""
+        if standing == Standing(standing.state) or standing.state is State.CONFIRMED:
+            del self._standing[device]
 
     def _move(self, device: ListedDevice, standing: Standing, state: State) -> None:
         before = standing.state
         if state is before:
             return
         standing.state = state
+        self._state_of[self.manifest.rows[device.id]] = _NUMBER[state]
         self.states[before] -= 1
         self.states[state] += 1
         self.open += (before in _ENDED) - (state in _ENDED)
@@ -114,7 +133,21 @@ class Ledger:
     # --- asking ---
 
     def __getitem__(self, device: DeviceID) -> Standing:
-        return self._standing[device]
+        """Where a device stands: to look at. Raises KeyError for a device that no tray lists."""
+        return self._standing.get(device) or Standing(self._state(device))
+
+    def _state(self, device: DeviceID) -> State:
+        return _STATES[self._state_of[self.manifest.rows[device]]]
+
+    def take(self, device: DeviceID, station: str) -> None:
+        """A station works this device from now on; until `let_go` no other may."""
+        self._open(device).with_station = station
+
+    def let_go(self, device: DeviceID) -> None:
+        """The station has left this device."""
+        standing = self._open(device)
+        standing.with_station = None
+        self._close(device, standing)
 
     def codes_wanted(self) -> Counter[str | None]:
         """How many devices may still need a claim code, by owner (None: nobody's name, i.e. the account)."""
@@ -122,7 +155,7 @@ class Ledger:
 
     def may_visit(self, device: DeviceID) -> bool:
         """Whether a station may begin a visit to this device now."""
-        standing = self._standing[device]
+        standing = self[device]
         if standing.with_station is not None or standing.visits >= self._visits_max:
             return False
         if standing.state is State.FAILED:
@@ -131,8 +164,8 @@ class Ledger:
 
     def devices_in(self, states: Iterable[State]) -> Iterator[ListedDevice]:
         """The listed devices in any of these states, in the manifest's order."""
-        wanted = frozenset(states)
-        return (device for device in self.manifest if self._standing[device.id].state in wanted)
+        numbers = {_NUMBER[state] for state in states}
+        return (self.manifest.row(row) for row, number in enumerate(self._state_of) if number in numbers)
 
     def outcomes(self) -> Counter[Outcome]:
         """Devices by outcome; devices without one are not counted."""

@@ -103,7 +103,7 @@ class Station:
         if known is not None:
             device = self.shared.ledger.manifest.find(known)
             return [device] if device is not None else []
-        return list(self.shared.suffixes.candidates(network.ssid))[:2]
+        return self.shared.suffixes.candidates(network.ssid)[:2]
 
     def _fits(self, network: SetupNetwork, device: DeviceID | None, wanted: Wanted) -> bool:
         heard = suffix_of(network.ssid)
@@ -148,7 +148,7 @@ class Station:
         )
         shared.air.give_back(network)
         if visit.device is not None:
-            shared.ledger[visit.device.id].with_station = None
+            shared.ledger.let_go(visit.device.id)
             shared.lookups.forget(visit.device.id)
 
     async def _join_and_work(self, visit: Visit, wanted: Wanted) -> None:

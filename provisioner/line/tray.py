@@ -158,8 +158,10 @@ class Manifest:
     def find(self, device: DeviceID) -> ListedDevice | None:
         """The row of a device, or None where no tray lists it (a stranger)."""
         row = self.rows.get(device)
-        if row is None:
-            return None
+        return None if row is None else self.row(row)
+
+    def row(self, row: int) -> ListedDevice:
+        """The device of that row, counted over all trays from 0."""
         tray = bisect_right(self._ends, row)
         start = self._ends[tray - 1] if tray else 0
         return self.trays[tray].devices[row - start]

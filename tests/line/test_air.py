@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from stages import manifest_of
 
 from provisioner.line.air import HEARD_MAX, Air, Suffixes, serial_suffix, suffix_of
 from provisioner.model import ClaimPolicy, ClaimTo, DeviceID, ListedDevice, SetupNetwork
@@ -129,5 +130,7 @@ def test_candidates_are_hints_and_may_be_several():
         for number, serial in enumerate(["PHHMAB804PAKLJZ", "PHHMAB999XXKLJZ", None], start=1)
     ]
 
-    assert [row.slot for row in Suffixes(rows).candidates("Photon-KLJZ")] == [1, 2]
-    assert Suffixes(rows).candidates("Photon-AAAA") == ()
+    suffixes = Suffixes(manifest_of(*rows))
+
+    assert [row.slot for row in suffixes.candidates("Photon-KLJZ")] == [1, 2]
+    assert suffixes.candidates("Photon-AAAA") == []

@@ -100,7 +100,7 @@ def test_a_failed_device_may_come_again_only_if_its_failure_can_pass_in_this_run
 
 def test_a_device_with_a_station_is_not_for_another(ledger):
     tell(ledger, "device.imported")
-    ledger[id_of(1)].with_station = "S2"
+    ledger.take(id_of(1), "S2")
 
     assert not ledger.may_visit(id_of(1))
 

@@ -191,7 +191,7 @@ async def test_a_device_that_has_ended_gets_no_write(line, autojump_clock, event
 
 
 async def test_a_device_that_another_station_has_gets_no_write(line, autojump_clock):
-    line.ledger[id_of(1)].with_station = "S2"
+    line.ledger.take(id_of(1), "S2")
     photon = Photon(1)
 
     visit = await one_visit(line.station(photon))
