@@ -51,19 +51,19 @@ class VirtualFactory:
         self.network = VirtualNetwork(PhotonAir(self.world))
         self.network.uplink_is_up = lambda: not self.world.radio.uplink_away()
         self.network.dns_s = _DNS_S
-        self._authority = authority_for(CLOUD)
+        self.authority = authority_for(CLOUD)
         self.serve(cloud_app(self.cloud))
         self.name_run: Callable[[datetime, random.Random], str] = new_run_id
         self._runs = 0
 
     def serve(self, asgi: ASGIApp) -> None:
         """Let this app be the cloud: the simulated one, or something around it."""
-        https = partial(serve_https, asgi, self._authority.context)
+        https = partial(serve_https, asgi, self.authority.context)
         self.network.add_host(CLOUD, _CLOUD_ADDRESS, {443: https}, delay_s=_CLOUD_CONNECT_S)
 
     def write(self, folder: Path, trays: Sequence[TrayFile], line: LineFile, **manifest: object) -> tuple[Path, Path]:
         """Write the files into a folder; return the manifest's and the settings' path."""
-        ca_file = self._authority.write(folder)
+        ca_file = self.authority.write(folder)
         line = replace(line, cloud={"ca_file": ca_file, **line.cloud})
         return write_manifest(folder, trays, **manifest), write_settings(folder, line)  # type: ignore[arg-type]
 

@@ -10,6 +10,7 @@ import gc
 import io
 import json
 import resource
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -105,53 +106,63 @@ class Measured:
     busy: float
     held: float
     requests_each: float
-    cpu_ms_each: float
-    wall_s: float
     exit_code: int
+    cpu_ms_each: float = 0.0
+    wall_s: float = 0.0
 
 
-def shift(
-    devices, stations, *, faults="none", seed=1, uplink="separate", boards_per_station=4, limits=None, changes=None
-):
-    """Work so many boards on so many stations; there is always another board on the bench until they run out."""
-    return run_virtually(
-        lambda: _shift(devices, stations, faults, seed, uplink, boards_per_station, limits or {}, changes or {}),
-        seed=seed,
-    )
+@dataclass(frozen=True)
+class Work:
+    """What to run: so many boards on so many stations, with always another board on the bench until they run out."""
+
+    devices: int
+    stations: int
+    faults: str = "none"
+    seed: int = 1
+    uplink: str = "separate"
+    boards_per_station: int = 4
+    changes: dict = field(default_factory=dict)  # of the faults
 
 
-async def _shift(devices, stations, faults, seed, uplink, boards_per_station, limits, changes):
+def shift(devices, stations, **more):
+    """Do it, in virtual time; returns what was measured."""
+    work = Work(devices, stations, **more)
+    return run_virtually(lambda: _shift(work), seed=work.seed)
+
+
+async def _shift(work):
     meter = Meter()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        factory = VirtualFactory(seed=seed, faults=replace(PROFILES[faults], **changes))
-        boards = [factory.world.add_photon() for _ in range(devices)]
+        factory = VirtualFactory(seed=work.seed, faults=replace(PROFILES[work.faults], **work.changes))
+        boards = [factory.world.add_photon() for _ in range(work.devices)]
         trays = [
             TrayFile(f"T-{number // TRAY:05d}", boards[number : number + TRAY], "csv")
-            for number in range(0, devices, TRAY)
+            for number in range(0, work.devices, TRAY)
         ]
-        line = LineFile(
-            [f"sim{number}" for number in range(stations)], uplink, budgets={"idle_stop_s": 300}, limits=limits
-        )
+        adapters = [f"sim{number}" for number in range(work.stations)]
+        line = LineFile(adapters, work.uplink, budgets={"idle_stop_s": 300})
         manifest, settings = factory.write(folder, trays, line)
         metered = MeteredFactory(factory.world.switchers, meter)
         gc.collect()
         cpu, wall = time.process_time(), time.perf_counter()
         async with factory.alive():
-            factory.world.start_operators(boards, habits(stations, boards_per_station))
+            factory.world.start_operators(boards, habits(work))
             outside = replace(factory.outside(), load_switcher=lambda _: metered)
             end = await factory.run(
                 Job("run", manifest, settings, folder / "runs"), console=Console(file=io.StringIO()), outside=outside
             )
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        return _measured(devices, stations, end, meter, factory, cpu, wall)
+        measured = _measured(work, end, meter, factory)
+        return replace(measured, cpu_ms_each=cpu * 1000 / work.devices, wall_s=wall)
 
 
-def habits(stations, boards_per_station):
-    return Habits(boards_max=boards_per_station * stations, handling_s=(0.5 / stations, 1.5 / stations))
+def habits(work):
+    quick = 1 / work.stations
+    return Habits(boards_max=work.boards_per_station * work.stations, handling_s=(0.5 * quick, 1.5 * quick))
 
 
-def _measured(devices, stations, end, meter, factory, cpu, wall):
+def _measured(work, end, meter, factory):
     passed = finished_ms = 0
     for line in end.journal.open():
         record = json.loads(line)
@@ -161,20 +172,18 @@ def _measured(devices, stations, end, meter, factory, cpu, wall):
     boards = [span for spans in meter.spans.values() for span in spans if span[0] == "board"]
     window = (min(begin for _, begin, _ in boards), max(begin for _, begin, _ in boards))
     return Measured(
-        devices=devices,
-        stations=stations,
+        devices=work.devices,
+        stations=work.stations,
         passed=passed,
         hours=finished_ms / 3.6e6,
         per_hour=len(boards) / ((window[1] - window[0]) / 3600),
         busy=meter.share({"scan", "board", "restore"}, window),
         held=meter.share({"board"}, window),
-        requests_each=factory.cloud.limits.requests_by_window.total() / devices,
-        cpu_ms_each=cpu * 1000 / devices,
-        wall_s=wall,
+        requests_each=factory.cloud.limits.requests_by_window.total() / work.devices,
         exit_code=int(end.exit_code),
     )
 
 
-def peak_mb():
-    """The most memory this process ever had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+if __name__ == "__main__":  # the memory benchmark's own process: work so many devices and print its peak in MB
+    shift(int(sys.argv[1]), 32)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
