@@ -227,15 +227,19 @@ def _plain(value: object, where: str) -> JSON:
         case str():
             result = str(value)
         case Mapping():
-            for key in value:
-                if not isinstance(key, str):
-                    raise ValueError(f"a key in {where!r} is {type(key).__name__}, not text")
-            result = {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+            result = _plain_mapping(value, where)
         case list() | tuple():
             result = [_plain(item, where) for item in value]
         case _:
             raise ValueError(f"{where!r} is a {type(value).__name__}, which JSON cannot say")
     return result
+
+
+def _plain_mapping(value: Mapping[Any, object], where: str) -> dict[str, JSON]:
+    for key in value:
+        if not isinstance(key, str):
+            raise ValueError(f"a key in {where!r} is {type(key).__name__}, not text")
+    return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
 
 
 def _whole_ms(at: datetime) -> datetime:

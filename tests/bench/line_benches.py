@@ -38,7 +38,7 @@ def speedup(*, full):
     yield f"serial sequence, one radio: {by_hand:8,.0f} devices/h"
     shared = shift(60, 1, uplink="shared")
     times = shared.per_hour / by_hand
-    yield f"one radio that is also the uplink: {shared.per_hour:8,.0f} devices/h, {times:5.2f} times the serial sequence"
+    yield f"one radio that is also the uplink: {shared.per_hour:8,.0f} devices/h, {times:5.2f} times the serial one"
     one = None
     for stations, devices in ((1, 120), (2, 240), (4, 480), (8, 960)):
         run = shift(devices, stations)
