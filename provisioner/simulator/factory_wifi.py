@@ -75,6 +75,17 @@ class HeardNetwork:
     rate_kbit_s: int = 65_000
 
 
+# Names that people and attackers give: `scan-ap` sends them unescaped (facts: photon-softap T4).
+HOSTILE_NETWORKS = (
+    HeardNetwork(b'Joe"s "2.4"', -66, SecurityType.WPA2_AES, 11),
+    HeardNetwork(b"back\\slash\\", -70, SecurityType.WPA2_AES, 3),
+    HeardNetwork(b"\x1b]0;owned\x07\x1b[2J", -72, SecurityType.OPEN, 9),
+    HeardNetwork(b"\xff\xfe not UTF-8 \xc3", -77, SecurityType.WPA2_MIXED, 13),
+    HeardNetwork(b"<script>alert(1)</script>", -81, SecurityType.OPEN, 14),
+    HeardNetwork(b"=cmd|'/c calc'!A1", -84, SecurityType.WPA_TKIP, 2),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredNetwork:
     """One set of credentials in a Photon's flash, as `configure-ap` left it; nobody has checked them."""

@@ -23,24 +23,43 @@ class Faults:
     owner_lag_s: tuple[float, float] = (0.0, 10.0)  # owner appears so long after `online`
     import_row_missing: float = 0.0  # a valid row in no list of the reply, and not added
     # the radio
-    join_refused: float = 0.0
-    dhcp_dead: float = 0.0  # per unit: never hands out a lease
+    join_refused: float = 0.0  # per join
+    dhcp_dead: float = 0.0  # per unit: never hands out a lease; a static address works
+    dhcp_slow: float = 0.0  # per join: the lease takes 8-20 s
     stale_scan_s: float = 10.0  # a vanished network is still listed so long
+    scan_fails: float = 0.0  # per listen: the adapter reports an error
+    channel_crowding: float = 0.0  # every other join under way in the hall makes one so much longer, as a share
+    adapter_sickens: float = 0.0  # per join: from now on this adapter joins nothing, for `adapter_sick_s`
+    adapter_sick_s: tuple[float, float] = (120.0, 900.0)
+    adapter_vanishes: float = 0.0  # per join: unplugged, for good
+    weak_board: float = 0.0  # per unit: heard at -86 to -74 dBm, and lost more often
+    same_suffix: float = 0.0  # per unit: has the setup SSID of the unit made before it
+    same_bssid: float = 0.0  # per unit: has its BSSID, too
+    hostile_air: bool = False  # neighbours whose names break JSON and terminals
     # the Photon
     ap_vanishes: float = 0.0  # per command: the setup network is gone and comes back in 5-20 s
     reply_lost: float = 0.0  # per command but connect-ap: carried out, no answer
     connect_reply_lost: float = 0.1
-    first_tcp_not_closed: float = 1.0  # device-os issue 1252
+    stock: str = "new"  # which firmware lies in the trays: `new`, `mixed` or `old` (photon/firmware.py)
     busy_socket: float = 0.0  # 503 without a blank line
     scan_empty: float = 0.0  # scan-ap finds nothing
     claim_code_forgotten: float = 0.0  # r:0, but never claimed
     never_online: float = 0.0  # joins the factory Wi-Fi, never reaches the cloud
     slow_online: float = 0.0  # first-connect update: minutes, with flapping
+    key_missing: float = 0.0  # per unit: public-key answers r:1
+    key_damaged: float = 0.0  # per unit: the public key is not the private one's half
 
 
 PROFILES: dict[str, Faults] = {
     "none": Faults(connect_reply_lost=0.0),
     "typical": Faults(
+        stock="mixed",
+        dhcp_slow=0.02,
+        channel_crowding=0.03,
+        adapter_sickens=0.0005,
+        weak_board=0.01,
+        same_suffix=0.005,
+        hostile_air=True,
         cloud_busy=0.002,
         cloud_fault=0.005,
         cloud_answer_lost=0.003,
@@ -54,6 +73,18 @@ PROFILES: dict[str, Faults] = {
         slow_online=0.02,
     ),
     "nasty": Faults(
+        stock="old",
+        dhcp_slow=0.08,
+        scan_fails=0.02,
+        channel_crowding=0.1,
+        adapter_sickens=0.004,
+        adapter_vanishes=0.0005,
+        weak_board=0.05,
+        same_suffix=0.05,
+        same_bssid=0.02,
+        hostile_air=True,
+        key_missing=0.005,
+        key_damaged=0.01,
         cloud_busy=0.02,
         cloud_fault=0.04,
         cloud_answer_lost=0.03,
@@ -86,5 +117,12 @@ class Dice:
 
     def of(self, *name: object) -> random.Random:
         """A generator of its own for this name."""
-        key = hashlib.sha256(repr((self.seed, *map(str, name))).encode()).digest()
-        return random.Random(key)
+        return random.Random(self._number(name))
+
+    def fraction(self, *name: object) -> float:
+        """One roll for this name, from 0 up to but not including 1: a twentieth of the price of a generator."""
+        return (self._number(name) >> 11) / (1 << 53)
+
+    def _number(self, name: tuple[object, ...]) -> int:
+        key = "\0".join([str(self.seed), *map(str, name)])
+        return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())

@@ -28,6 +28,7 @@ from provisioner.errors import (
 )
 from provisioner.model import SetupNetwork, printable
 from provisioner.network.switcher import JoinPolicy, NetworkSwitcher, Traits, Uplink
+from provisioner.simulator.photon import takes
 from provisioner.simulator.photon.ap import ApSession
 from provisioner.simulator.photon.history import Event
 from provisioner.simulator.photon.sim_photon import SimPhoton
@@ -37,6 +38,7 @@ PHOTON_ADDRESS = "192.168.0.1"
 PORTS = (80, 5609)
 _SUBNET = ipaddress.ip_network("192.168.0.0/24")
 _DHCP_GIVES_UP_S = 12.0
+_SICK_JOIN_S = 12.0
 
 Dial = Callable[[SimPhoton, int, str], Awaitable[trio.abc.Stream]]
 
@@ -81,8 +83,11 @@ class SimSwitcher:
     async def scan(self, *, prefix: str, timeout: float) -> Sequence[SetupNetwork]:
         """Listen afresh and return the setup networks heard. Raises SwitchError."""
         self._radio.raise_scripted(self._adapter, Act.SCAN)
+        self._radio.check_there(self._adapter)
         with trio.move_on_after(timeout):
             await self._sleep(self._radio.scan_s(self._adapter))
+            if self._radio.strikes("scan_fails", self._radio.faults.scan_fails, self._adapter):
+                raise AdapterUnavailable(f"adapter {self._adapter} would not listen", backend_code="sim:scan-failed")
             return [one for one in self._radio.heard(self._adapter) if one.ssid.startswith(prefix)]
         raise AdapterUnavailable(
             f"adapter {self._adapter} did not finish listening within {timeout:g} s", backend_code="sim:scan-timeout"
@@ -119,7 +124,7 @@ class SimSwitcher:
         if not self._radio.uplink_away(self._adapter):
             return
         with trio.move_on_after(timeout):
-            await self._sleep(self._radio.dice("restore", self._adapter).uniform(0.5, 1.5))
+            await self._sleep(takes.uniform(self._radio.roll("restore", self._adapter), 0.5, 1.5))
             self._radio.set_uplink_away(self._adapter, away=False)
             return
         raise UplinkNotRestored(f"adapter {self._adapter} is not back on its uplink after {timeout:g} s")
@@ -127,9 +132,12 @@ class SimSwitcher:
     async def _join(self, network: SetupNetwork, policy: JoinPolicy) -> tuple[SimPhoton, ApSession]:
         """Associate and get an address, within the budget; nothing is held on the Photon if this fails."""
         self._radio.raise_scripted(self._adapter, Act.JOIN)
-        associate_s, dhcp_s = self._radio.join_s(self._adapter)
+        self._radio.check_there(self._adapter, joins=True)
         found: tuple[SimPhoton, ApSession] | None = None
-        with trio.move_on_after(policy.budget_s):
+        with trio.move_on_after(policy.budget_s), self._radio.joining(self._adapter) as (associate_s, dhcp_s):
+            if self._radio.is_sick(self._adapter):
+                await self._sleep(_SICK_JOIN_S)
+                raise AssociationFailed(f"adapter {self._adapter} joins nothing", backend_code="sim:sick")
             await self._sleep(associate_s)
             found = photon, session = self._associate(network)
             try:
@@ -145,14 +153,15 @@ class SimSwitcher:
 
     def _associate(self, network: SetupNetwork) -> tuple[SimPhoton, ApSession]:
         """Decide at one moment, without waiting, whether the Photon lets us in."""
-        photon = self._radio.find(network.bssid)
+        photon = self._radio.find(network.bssid, self._adapter)
         name = printable(network.ssid)
-        if photon is None or photon.session is None or photon.ssid != network.ssid:
+        if photon is None or photon.ssid != network.ssid:
             raise NetworkNotFound(f"{name} is gone", backend_code="sim:not-found")
+        if photon.session is None:
+            raise AssociationFailed(f"{name} only beacons", backend_code="sim:beacon-only")
         if photon.session.client is not None:
             raise AssociationFailed(f"{name} has another client", backend_code="sim:full")
-        if self._radio.refuses_join(self._adapter):
-            photon.note(Event.FAULT, via=self._adapter, detail="join_refused")
+        if self._radio.refuses_join(self._adapter, photon):
             raise AssociationFailed(f"{name} did not let the adapter in", backend_code="sim:refused")
         photon.session.client = self._adapter
         return photon, photon.session
@@ -179,7 +188,7 @@ class SimSwitcher:
         try:
             with trio.move_on_after(policy.leave_budget_s, shield=True) as leaving:
                 await link.die()
-                await self._sleep(self._radio.dice("leave", self._adapter).uniform(0.1, 0.5))
+                await self._sleep(takes.uniform(self._radio.roll("leave", self._adapter), 0.1, 0.5))
                 self._radio.raise_scripted(self._adapter, Act.LEAVE)
         except SwitchError as failure:
             return failure

@@ -50,7 +50,11 @@ class Surroundings(Protocol):
         ...
 
     def heard_by(self, photon: SimPhoton) -> Iterable[HeardNetwork]:
-        """Every network this Photon's radio would find now, in the order it would find them."""
+        """Every network this Photon's radio would find now, in no order that means anything."""
+        ...
+
+    def strike(self, fault: str, photon: SimPhoton) -> None:
+        """A fault of this Photon struck."""
         ...
 
     def ap_up(self, photon: SimPhoton) -> None:

@@ -9,7 +9,7 @@ Rule 4: under a MockClock nothing here may touch a thread or a socket.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -19,20 +19,23 @@ from trio.testing import memory_stream_pair
 from provisioner.model import SecurityType
 from provisioner.network.bound import PHOTON_HOST, bound_socket
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.factory_wifi import TEST_ROUTER, FactoryNetwork, HeardNetwork
+from provisioner.simulator.factory_wifi import HOSTILE_NETWORKS, TEST_ROUTER, FactoryNetwork, HeardNetwork
 from provisioner.simulator.faults import Dice, Faults
 from provisioner.simulator.loopback import LoopbackPort
 from provisioner.simulator.operators import Habits, Operators
+from provisioner.simulator.photon import takes
 from provisioner.simulator.photon.ap import ApSession
 from provisioner.simulator.photon.commands import Flash
-from provisioner.simulator.photon.firmware import FIRMWARE_0_7, Firmware
+from provisioner.simulator.photon.firmware import STOCKS, Firmware, drawn_from
 from provisioner.simulator.photon.history import PhotonHistory
 from provisioner.simulator.photon.http import serve_http
 from provisioner.simulator.photon.naming import Mint
 from provisioner.simulator.photon.sim_photon import SimPhoton
 from provisioner.simulator.photon.tcp import serve_tcp
-from provisioner.simulator.radio import CHANNEL, SimRadio
+from provisioner.simulator.radio import BENCH, CHANNEL, SimRadio
 from provisioner.simulator.radio_switcher import SimSwitcherFactory
+from provisioner.simulator.spool import Spool
+from provisioner.simulator.strikes import Strikes
 from provisioner.simulator.surroundings import CloudLike
 
 SERVE = {80: serve_http, 5609: serve_tcp}
@@ -44,7 +47,7 @@ class World:
     """A factory around one cloud. `factory_networks` is what is up now and may be changed while it runs.
 
     `online_delay_s` replaces the drawn time from leaving listening mode to being online, `boot_delay_s` the one from
-    power-on to the first beacon. A `clock` is given if the cloud was made with it; else the world makes one of `speed`.
+    power-on to the first beacon. With a `spool` the history is kept on disk. A `clock` is given if the cloud was made with it; else the world makes one of `speed`.
     """
 
     def __init__(
@@ -58,24 +61,29 @@ class World:
         factory_networks: Sequence[FactoryNetwork] = (TEST_ROUTER,),
         online_delay_s: float | None = None,
         boot_delay_s: float | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self.clock = clock or SimClock(speed=speed)
         self.dice = Dice(seed)
         self.faults = faults
         self.cloud = cloud
-        self.radio = SimRadio(clock=self.clock, dice=self.dice, faults=faults)
+        self.strikes = Strikes(self.clock)
+        self.radio = SimRadio(clock=self.clock, dice=self.dice, faults=faults, strikes=self.strikes)
         self.switchers = SimSwitcherFactory(self.radio, self._dial)
-        self.history = PhotonHistory(self.clock)
+        self.history = PhotonHistory(self.clock, spool)
         self.factory_networks = list(factory_networks)
         self.neighbours: list[HeardNetwork] = [
             HeardNetwork("Büro".encode(), -71, SecurityType.WPA2_MIXED, 1),
             HeardNetwork(b"", -80, SecurityType.WPA2_AES, 11),
             HeardNetwork(b"Printer 4th floor", -83, SecurityType.OPEN, 6, 54_000),
         ]
+        if faults.hostile_air:
+            self.neighbours += HOSTILE_NETWORKS
         self.online_delay_s = online_delay_s
         self.boot_delay_s = boot_delay_s
-        self.photons: list[SimPhoton] = []
-        self._mint = Mint(self.dice.of("names"))
+        self.photons: dict[str, SimPhoton] = {}
+        self._mint = Mint(self.dice, same_suffix=faults.same_suffix, same_bssid=faults.same_bssid)
+        self._made = 0
         self._nursery: trio.Nursery | None = None
         self._ports: dict[str, dict[int, LoopbackPort]] | None = None
         self._alive: set[str] = set()
@@ -90,12 +98,15 @@ class World:
         serial: str | None = None,
         ssid: str | None = None,
         bssid: str | None = None,
-        firmware: Firmware = FIRMWARE_0_7,
+        firmware: Firmware | None = None,
         faults: Faults | None = None,
         flash: Flash | None = None,
     ) -> SimPhoton:
         """Make a Photon, without power; what is not given is drawn. The cloud hears of it."""
-        names = self._mint.names()
+        number, self._made = self._made, self._made + 1
+        stock = STOCKS[self.faults.stock]
+        firmware = firmware or drawn_from(stock, self.dice.fraction("firmware", number))
+        names = self._mint.names(number, suffix_symbols=firmware.suffix_symbols)
         photon = SimPhoton(
             device_id=device_id or names.device_id,
             serial=serial or names.serial,
@@ -103,11 +114,11 @@ class World:
             bssid=bssid or names.bssid,
             surroundings=self,
             faults=faults or self.faults,
-            number=len(self.photons),
+            number=number,
             firmware=firmware,
             flash=flash,
         )
-        self.photons.append(photon)
+        self.photons[photon.device_id] = photon
         self.cloud.know_device(photon.device_id, serial=photon.serial)
         return photon
 
@@ -140,14 +151,15 @@ class World:
             for port in (port for ports in (self._ports or {}).values() for port in ports.values()):
                 port.close()
 
-    def present(self, photon: SimPhoton) -> None:
-        """Power a Photon on the bench; after booting it listens, with SETUP held if it has credentials."""
+    def present(self, photon: SimPhoton, bench: str = BENCH) -> None:
+        """Power a Photon on a bench; after booting it listens, with SETUP held if it has credentials."""
         nursery = self._running()
-        if photon.bssid in self._alive:
+        if photon.device_id in self._alive:
             return
-        self._alive.add(photon.bssid)
-        if self._ports is not None and photon.bssid not in self._ports:
-            ports = self._ports[photon.bssid] = {port: LoopbackPort() for port in SERVE}
+        self._alive.add(photon.device_id)
+        photon.bench = bench
+        if self._ports is not None and photon.device_id not in self._ports:
+            ports = self._ports[photon.device_id] = {port: LoopbackPort() for port in SERVE}
             photon.http_address, photon.tcp_address = ports[80].address, ports[5609].address
         photon.hold_setup()
         nursery.start_soon(self._live, photon)
@@ -155,6 +167,10 @@ class World:
     def remove(self, photon: SimPhoton) -> None:
         """Take a Photon's power away."""
         photon.power_off()
+
+    def forget(self, photon: SimPhoton) -> None:
+        """A Photon has left the factory; only the cloud still knows it."""
+        self.photons.pop(photon.device_id, None)
 
     def start_operators(self, boards: Iterable[SimPhoton], habits: Habits = Habits()) -> Operators:  # noqa: B008
         """Let operators bring these boards to the bench, in order, a few at a time."""
@@ -169,21 +185,19 @@ class World:
 
     # --- what a Photon needs of its surroundings ---
 
-    def heard_by(self, photon: SimPhoton) -> Iterable[HeardNetwork]:
-        """Everything on 2.4 GHz but the Photon itself and what hides its name, in an order drawn by dice."""
-        heard = [
-            HeardNetwork(one.ssid.encode(), one.signal_dbm, one.security, one.channel)
-            for one in self.factory_networks
-            if not one.hidden
-        ]
-        heard += self.neighbours
-        heard += [
-            HeardNetwork(other.ssid.encode(), _PHOTON_SIGNAL_DBM, SecurityType.OPEN, CHANNEL)
-            for other in self.radio.listening()
-            if other is not photon
-        ]
-        self.radio.dice("found", photon.bssid).shuffle(heard)
-        return heard
+    def heard_by(self, photon: SimPhoton) -> Iterator[HeardNetwork]:
+        """Everything on 2.4 GHz but the Photon itself and what hides its name; the factory's own networks first."""
+        for one in self.factory_networks:
+            if not one.hidden:
+                yield HeardNetwork(one.ssid.encode(), one.signal_dbm, one.security, one.channel)
+        yield from self.neighbours
+        for other in self.radio.listening(photon.bench):
+            if other is not photon:
+                yield HeardNetwork(other.ssid.encode(), _PHOTON_SIGNAL_DBM, SecurityType.OPEN, CHANNEL)
+
+    def strike(self, fault: str, photon: SimPhoton) -> None:
+        """A fault of this Photon struck."""
+        self.strikes.note(fault, device=photon.device_id)
 
     def ap_up(self, photon: SimPhoton) -> None:
         """The setup network sends its first beacon."""
@@ -206,7 +220,7 @@ class World:
         try:
             await photon.live()
         finally:
-            self._alive.discard(photon.bssid)
+            self._alive.discard(photon.device_id)
 
     async def _notice_offline(self, photon: SimPhoton) -> None:
         await self.clock.sleep(_CLOUD_NOTICES_S)
@@ -220,14 +234,14 @@ class World:
         if self._ports is None:
             return
         async with trio.open_nursery() as nursery:
-            for number, port in self._ports[photon.bssid].items():
+            for number, port in self._ports[photon.device_id].items():
                 nursery.start_soon(port.serve, partial(SERVE[number], photon))
             await session.gone.wait()
             nursery.cancel_scope.cancel()
 
     def connect_s(self, adapter: str) -> float:
         """How long a TCP connection to a Photon takes (facts: photon-softap 6)."""
-        return self.radio.dice("connect", adapter).uniform(0.005, 0.05)
+        return takes.uniform(self.radio.roll("connect", adapter), 0.005, 0.05)
 
     async def _dial(self, photon: SimPhoton, port: int, adapter: str) -> trio.abc.Stream:
         """A stream to a port of a Photon: over loopback if it is served there, else in memory. Raises OSError."""
@@ -241,7 +255,7 @@ class World:
             return trio.SocketStream(sock)
         await self.clock.sleep(self.connect_s(adapter))
         if self._ports is not None:
-            return await trio.open_tcp_stream(*self._ports[photon.bssid][port].address)
+            return await trio.open_tcp_stream(*self._ports[photon.device_id][port].address)
         ours, theirs = memory_stream_pair()
         self._running().start_soon(partial(SERVE[port], photon, theirs, via=adapter))
         return ours

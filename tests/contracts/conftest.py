@@ -8,7 +8,7 @@ import errno
 import importlib.util
 import re
 import socket
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol
 
 import pytest
@@ -21,6 +21,7 @@ from provisioner.network.manual import ManualFactory
 from provisioner.network.switcher import NetworkSwitcher, Uplink
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.faults import Dice, profile
+from provisioner.simulator.strikes import Strikes
 
 HOST, PORT = "192.168.0.1", 80
 
@@ -211,22 +212,21 @@ class SimulatedBench:
         class Photon:
             def __init__(self, ssid, number, lease):
                 self.ssid, self.bssid, self.dhcp_dead = ssid, f"02:00:00:00:00:{number:02x}", not lease
-                self.session = photon_ap.ApSession(photon_firmware.FIRMWARE_0_7)
+                self.device_id, self.bench, self.weak = f"{number:024x}", radio.BENCH, False
+                self.session = photon_ap.ApSession(photon_firmware.V2_3_1)
                 self.session.ready.set()
 
             def note(self, *_, **__):
                 pass
 
-        class Endless:
-            def uniform(self, *_):
-                return 1e6
-
         class Radio(radio.SimRadio):
-            def dice(self, name, adapter):
-                return Endless() if name in self.endless else super().dice(name, adapter)
+            def roll(self, name, adapter):  # 1e6: the end of any distribution, and far beyond it
+                return 1e6 if name in self.endless else super().roll(name, adapter)
 
-            def join_s(self, adapter):
-                return (1e6, 1e6) if "join" in self.endless else super().join_s(adapter)
+            @contextmanager
+            def joining(self, adapter):
+                with super().joining(adapter) as times:
+                    yield (1e6, 1e6) if "join" in self.endless else times
 
         async def dial(photon, port, adapter):
             ours, theirs = trio.testing.memory_stream_pair()
@@ -234,7 +234,7 @@ class SimulatedBench:
             return ours
 
         self.make, self.photons = Photon, {}
-        self.radio = Radio(clock=SimClock(), dice=Dice(7), faults=profile("none"))
+        self.radio = Radio(clock=SimClock(), dice=Dice(7), faults=profile("none"), strikes=Strikes(SimClock()))
         self.radio.endless = set()
         self.factory = switcher.SimSwitcherFactory(self.radio, dial)
         self._fail = lambda: self.radio.scripted("wlan1", radio.Act.LEAVE, LeaveFailed("the adapter is stuck"))

@@ -14,7 +14,7 @@ from provisioner.simulator.photon.tcp import serve_tcp
 from provisioner.simulator.world import World
 
 CODE = "4i8pwFwPkImsnLmIj54BYJA4Z94j0OLyl7vwKecELzYGKjS9mBbM5Vra6H9T0DI"
-CALM = Faults(connect_reply_lost=0.0, first_tcp_not_closed=0.0)
+CALM = Faults(connect_reply_lost=0.0)
 
 
 class StandInCloud:
@@ -84,7 +84,7 @@ class Hands:
 
 
 def seal(photon, password):
-    key = load_der_public_key(photon.commands.key.public_slot()[:162])
+    key = load_der_public_key(photon.commands.key.public_slot[:162])
     return key.encrypt(password, PKCS1v15()).hex()
 
 

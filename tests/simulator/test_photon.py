@@ -85,7 +85,7 @@ async def test_new_credentials_that_do_not_work_bring_the_same_network_back(auto
     *_, back = world.history.of(photon.device_id, Event.LISTENING)
 
     assert 35 <= back.at_s - silent.at_s <= 60
-    assert world.radio.find(photon.bssid) is photon
+    assert world.radio.find(photon.bssid, "wlan0") is photon
     assert photon.flash.claim_code is not None
     assert Event.ONLINE not in events(world, photon)
 

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from provisioner.simulator.factory_wifi import Family, HeardNetwork, StoredNetwork, family_of
 from provisioner.simulator.photon.commands import Commands, Flash
-from provisioner.simulator.photon.firmware import FIRMWARE_0_6, FIRMWARE_0_7
+from provisioner.simulator.photon.firmware import V0_6_4, V2_3_1
 from provisioner.simulator.photon.history import Event
 from provisioner.simulator.photon.keys import key_pair
 
@@ -20,19 +20,19 @@ KEY = key_pair(0)
 WPA2_AES = 4194308
 
 
-@pytest.fixture(params=[FIRMWARE_0_7, FIRMWARE_0_6], ids=lambda firmware: firmware.name)
+@pytest.fixture(params=[V2_3_1, V0_6_4], ids=lambda firmware: firmware.name)
 def any_photon(request):
     return Commands("3b0021001747353236343033", KEY, request.param)
 
 
 @pytest.fixture
 def photon():
-    return Commands("3b0021001747353236343033", KEY, FIRMWARE_0_7)
+    return Commands("3b0021001747353236343033", KEY, V2_3_1)
 
 
 @pytest.fixture
 def old_photon():
-    return Commands("3b0021001747353236343033", KEY, FIRMWARE_0_6)
+    return Commands("3b0021001747353236343033", KEY, V0_6_4)
 
 
 def do(photon, command, body=b"", heard=HEARD):
@@ -41,7 +41,7 @@ def do(photon, command, body=b"", heard=HEARD):
 
 
 def seal(password):
-    return load_der_public_key(KEY.public_slot()[:162]).encrypt(password, PKCS1v15()).hex()
+    return load_der_public_key(KEY.public_slot[:162]).encrypt(password, PKCS1v15()).hex()
 
 
 def configure(photon, ssid="TestRouter", password=b"mywifipassword", sec=WPA2_AES, heard=HEARD, **more):
@@ -65,7 +65,7 @@ def test_version_is_2(any_photon):
 
 
 def test_public_key_is_588_upper_case_digits_then_r(any_photon):
-    slot = KEY.public_slot().hex().upper()
+    slot = KEY.public_slot.hex().upper()
 
     assert do(any_photon, "public-key") == f'{{"b":"{slot}","r":0}}'.encode()
     assert len(do(any_photon, "public-key")) == 602

@@ -2,7 +2,7 @@ import pytest
 import trio
 
 from provisioner.simulator.faults import Faults
-from provisioner.simulator.photon.firmware import FIRMWARE_0_6
+from provisioner.simulator.photon.firmware import V0_6_4
 from provisioner.simulator.photon.http import fits_page, parse_request
 
 HEAD = (
@@ -184,7 +184,7 @@ async def test_busy_socket_fault_is_the_same_503(autojump_clock, bench):
 
 
 async def test_old_firmware_serves_one_connection_and_lets_the_next_wait(autojump_clock, bench, tools):
-    photon = await bench(firmware=FIRMWARE_0_6)
+    photon = await bench(firmware=V0_6_4)
     first = photon.dial()
     await trio.testing.wait_all_tasks_blocked()
     assert await photon.http(GET) == b""

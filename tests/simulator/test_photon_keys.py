@@ -6,11 +6,11 @@ from provisioner.simulator.photon.keys import POOL, Undecipherable, key_pair
 
 
 def public(number=0):
-    return load_der_public_key(key_pair(number).public_slot()[:162])
+    return load_der_public_key(key_pair(number).public_slot[:162])
 
 
 def test_slot_is_162_bytes_of_der_and_zeros_up_to_294():
-    slot = key_pair(0).public_slot()
+    slot = key_pair(0).public_slot
 
     assert len(slot) == 294
     assert slot.startswith(bytes.fromhex("30819f300d06092a864886f70d010101050003818d0030818902818100"))
@@ -48,3 +48,17 @@ def test_what_is_no_ciphertext_fails_in_the_private_operation(sealed):
 
 def test_primes_are_not_in_the_repr():
     assert str(key_pair(0).p) not in repr(key_pair(0))
+
+
+def test_a_likely_text_changes_nothing_but_the_time():
+    sealed = public(0).encrypt(b"mywifipassword", PKCS1v15())
+
+    assert key_pair(0).decrypt(sealed, [b"mywifipassword"]) == b"mywifipassword"
+    assert key_pair(0).decrypt(sealed, [b"another"]) == b"mywifipassword"
+
+
+def test_rubbish_is_bad_padding_whatever_is_likely():
+    with pytest.raises(Undecipherable) as refused:
+        key_pair(0).decrypt(b"\x01" * 128, [b"mywifipassword"])
+
+    assert refused.value.padding

@@ -1,16 +1,16 @@
-import random
 import re
 
 import pytest
 
 from provisioner.model import DeviceID, parse_bssid
+from provisioner.simulator.faults import Dice
 from provisioner.simulator.photon.naming import Mint
 
 
 @pytest.fixture
 def names():
-    mint = Mint(random.Random(3))
-    return [mint.names() for _ in range(400)]
+    mint = Mint(Dice(3))
+    return [mint.names(number, suffix_symbols=6) for number in range(400)]
 
 
 def test_device_ids_look_like_a_photons_chip(names):
@@ -41,7 +41,36 @@ def test_addresses_and_serials_are_given_once(names):
 
 
 def test_ssids_may_collide():
-    mint = Mint(random.Random(3))
-    ssids = [mint.names().ssid for _ in range(4000)]
+    mint = Mint(Dice(3))
+    ssids = [mint.names(number, suffix_symbols=4).ssid for number in range(4000)]
 
     assert len(set(ssids)) < len(ssids)
+
+
+def test_a_hundred_thousand_units_have_names_of_their_own():
+    mint = Mint(Dice(8))
+    made = [mint.names(number, suffix_symbols=6) for number in range(100_000)]
+
+    for kind in ("device_id", "serial", "bssid"):
+        assert len({getattr(one, kind) for one in made}) == len(made)
+
+
+def test_the_nth_unit_has_the_same_names_whatever_was_made_before():
+    assert (
+        Mint(Dice(3)).names(77, suffix_symbols=4) == [Mint(Dice(3)).names(n, suffix_symbols=4) for n in range(78)][77]
+    )
+
+
+def test_units_can_be_made_to_share_their_suffix_or_their_bssid():
+    mint = Mint(Dice(3), same_suffix=0.2, same_bssid=0.1)
+    made = [mint.names(number, suffix_symbols=4) for number in range(1000)]
+
+    assert 100 < 1000 - len({one.ssid for one in made}) < 300
+    assert 50 < 1000 - len({one.bssid for one in made}) < 200
+    assert len({one.device_id for one in made}) == 1000
+
+
+def test_old_firmware_makes_four_symbols_only():
+    mint = Mint(Dice(3))
+
+    assert {len(mint.names(number, suffix_symbols=4).ssid) for number in range(200)} == {len("Photon-XXXX")}

@@ -1,8 +1,7 @@
 import pytest
 import trio
 
-from provisioner.simulator.faults import Faults
-from provisioner.simulator.photon.firmware import FIRMWARE_0_6
+from provisioner.simulator.photon.firmware import V0_6_0, V0_6_4
 from provisioner.simulator.photon.history import Event
 
 VERSION = b'\n\n{"v":2}'
@@ -100,7 +99,7 @@ async def test_connection_without_a_byte_does_not_take_the_thread(autojump_clock
 
 
 async def test_port_probe_wedges_old_firmware_only(autojump_clock, bench):
-    for firmware, answer in ((None, VERSION), (FIRMWARE_0_6, b"")):
+    for firmware, answer in ((None, VERSION), (V0_6_4, b"")):
         photon = await bench(**({"firmware": firmware} if firmware else {}))
         await photon.dial(5609).aclose()
         await trio.testing.wait_all_tasks_blocked()
@@ -119,7 +118,7 @@ async def test_sixth_connection_waits(autojump_clock, bench):
 
 
 async def test_first_connection_of_a_session_is_answered_but_not_closed(autojump_clock, bench):
-    photon = await bench(faults=Faults(first_tcp_not_closed=1.0))
+    photon = await bench(firmware=V0_6_0)
     for number, closes in ((1, False), (2, True)):
         stream = photon.dial(5609)
         await stream.send_all(b"version\n0\n\n")

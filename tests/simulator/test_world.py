@@ -19,7 +19,7 @@ async def test_trays_are_spread_evenly_and_known_to_the_cloud(world, cloud):
 
     assert [len(tray) for tray in trays] == [21, 20, 20]
     assert cloud.known == {photon.device_id: photon.serial for photon in photons}
-    assert photons == world.photons
+    assert photons == list(world.photons.values())
 
 
 async def test_neighbours_on_the_bench_have_different_keys(world):

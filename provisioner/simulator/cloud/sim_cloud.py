@@ -27,6 +27,7 @@ from provisioner.simulator.cloud.state import (
     What,
 )
 from provisioner.simulator.faults import Dice, Faults
+from provisioner.simulator.spool import Spool
 
 __all__ = ["CloudRules", "Happening", "SimCloud", "SimProduct", "What"]
 
@@ -37,16 +38,24 @@ ACCOUNT = "factory@example.com"
 class SimCloud:
     """One cloud with one product, one OAuth client and one user account to start with.
 
-    `history` tells everything that happened; `limits` counts requests; `clock_skew_s` shifts the `Date` header only.
+    `history` tells everything that happened, on disk if a `spool` is given; `limits` counts requests; `clock_skew_s` shifts the `Date` header only.
     """
 
-    def __init__(self, *, clock: SimClock, dice: Dice, faults: Faults, rules: CloudRules = CloudRules()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        *,
+        clock: SimClock,
+        dice: Dice,
+        faults: Faults,
+        rules: CloudRules = CloudRules(),  # noqa: B008 - frozen
+        spool: Spool | None = None,
+    ) -> None:
         self.clock = clock
         self.dice = dice
         self.faults = faults
         self.rules = rules
         self.clock_skew_s = 0.0
-        self.history = History(clock)
+        self.history = History(clock, spool)
         self.limits = Limits(rules)
         self.mint = Mint(dice)
         self.accounts = Accounts(self.mint, rules)

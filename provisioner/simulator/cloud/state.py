@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from provisioner.simulator.clock import SimClock
+from provisioner.simulator.spool import Spool
 
 PHOTON = 6
 
@@ -172,17 +173,29 @@ class Happening:
 
 
 class History(list[Happening]):
-    """Everything that happened, oldest first."""
+    """Everything that happened, oldest first. With `spool` it is kept on disk."""
 
-    def __init__(self, clock: SimClock) -> None:
+    def __init__(self, clock: SimClock, spool: Spool | None = None) -> None:
         super().__init__()
         self._clock = clock
+        self._spool = spool
 
     def note(
         self, what: What, *, device: str = "", account: str = "", before: str = "", code: str = "", detail: str = ""
     ) -> None:
         """Write one entry with the time of now."""
-        self.append(Happening(self._clock.seconds(), what, device, account, before, code, detail))
+        entry = Happening(self._clock.seconds(), what, device, account, before, code, detail)
+        if self._spool is None:
+            self.append(entry)
+        else:
+            self._spool.write([entry.at_s, what, device, account, before, code, detail])
+
+    def __iter__(self) -> Iterator[Happening]:
+        if self._spool is None:
+            yield from super().__iter__()
+            return
+        for at_s, what, *rest in self._spool.rows():
+            yield Happening(float(at_s), What(what), *rest)
 
     def of(self, what: What, device: str = "") -> Iterator[Happening]:
         """The entries of one kind; of one device, if given."""

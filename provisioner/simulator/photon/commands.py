@@ -9,8 +9,10 @@ Rule 3: an answer is the list of writes its JSON printer makes, because HTTP tur
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from provisioner.model import printable
@@ -27,6 +29,7 @@ CLAIM_CODE_BYTES = 63
 _NUMBERS = frozenset({b"idx", b"sec", b"ch", b"eap"})
 _PASSWORD_BYTES = {Family.WPA: (8, 64), Family.WPA2: (8, 64), Family.WEP: (5, 58)}
 _PEAP, _TLS = 25, 13
+_HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})*")
 _NOT_HEARD, _BAD_SSID_LENGTH, _BAD_KEY_LENGTH = -2, -3, -4
 
 
@@ -92,8 +95,9 @@ class Commands:
     """The seven commands over one Photon's flash."""
 
     device_id: str
-    key: KeyPair
+    key: KeyPair | None  # None: it never made one
     firmware: Firmware
+    shown_key: KeyPair | None = None  # what `public-key` tells, where that is not the half of `key`: it is damaged
     flash: Flash = field(default_factory=Flash)
 
     def read(self, command: str, body: bytes) -> Request:
@@ -113,15 +117,17 @@ class Commands:
             case _:
                 return Request(command)
 
-    def carry_out(self, request: Request, *, heard: Iterable[HeardNetwork]) -> Answer:
-        """Do it. `heard` is what the Photon's own scan finds now."""
+    def carry_out(
+        self, request: Request, *, heard: Iterable[HeardNetwork], passwords: Collection[bytes] = ()
+    ) -> Answer:
+        """Do it. `heard` is what the Photon's own scan finds now; `passwords` are likely ones, to open them faster."""
         match request.body:
             case _ if not request.understood:
                 return Answer((), Event.REFUSED, detail=f"{request.command}: not understood")
             case SetRequest() as wanted:
                 return self._set(wanted)
             case ConfigureRequest() as network:
-                return self._configure(network, list(heard))
+                return self._configure(network, heard, passwords)
         return self._ask(request.command, heard)
 
     def _ask(self, command: str, heard: Iterable[HeardNetwork]) -> Answer:
@@ -133,13 +139,22 @@ class Commands:
                 identity = (*_string(b"id", self.device_id.upper().encode()), b",", *_string(b"c", known))
                 return Answer((b"{", *identity, b"}"), Event.ASKED, detail=command)
             case "public-key":
-                digits = self.key.public_slot().hex().upper().encode()
-                each = tuple(digits[at : at + 1] for at in range(len(digits)))
-                return Answer((b"{", b'"b":"', *each, b'"', b",", *_number(b"r", 0), b"}"), Event.ASKED, 0, command)
+                shown = self.shown_key or self.key
+                if shown is None:
+                    return Answer(_result(1), Event.ASKED, 1, command)
+                return Answer(_public_key_writes(shown), Event.ASKED, 0, command)
             case "scan-ap":
                 return Answer((b'{"scans":[', *_scans(heard), b"]}"), Event.ASKED, detail=command)
             case _:
                 return Answer(_result(0), Event.CONNECT, 0)
+
+    def _opened(self, sealed: bytes | None, likely: Collection[bytes]) -> bytes:
+        """The password; empty if none was sent. Raises Undecipherable."""
+        if sealed is None:
+            return b""
+        if self.key is None:
+            raise Undecipherable(padding=False)
+        return self.key.decrypt(_from_hex(sealed), likely)
 
     def _set(self, wanted: SetRequest) -> Answer:
         if wanted.key != b"cc" or not wanted.value:
@@ -147,10 +162,11 @@ class Commands:
         self.flash.claim_code = wanted.value
         return Answer(_result(0), Event.CLAIM_CODE_SET, 0, fingerprint(wanted.value))
 
-    def _configure(self, wanted: ConfigureRequest, heard: list[HeardNetwork]) -> Answer:
+    def _configure(
+        self, wanted: ConfigureRequest, heard: Iterable[HeardNetwork], passwords: Collection[bytes]
+    ) -> Answer:
         try:
-            sealed = wanted.sealed_password
-            password = b"" if sealed is None else self.key.decrypt(_from_hex(sealed))
+            password = self._opened(wanted.sealed_password, passwords)
         except Undecipherable as why:
             r = self.firmware.bad_padding if why.padding else self.firmware.private_key_failed
             return Answer(_result(r), Event.REFUSED, r, f"configure-ap: {why}")
@@ -167,12 +183,20 @@ class Commands:
         return Answer(_result(0), Event.CONFIGURED, 0, f"{name} {network.family.value}")
 
 
+@functools.cache
+def _public_key_writes(key: KeyPair) -> tuple[bytes, ...]:
+    """Some 600 writes of one byte each: the printer prints digit by digit."""
+    digits = key.public_slot.hex().upper().encode()
+    each = tuple(digits[at : at + 1] for at in range(len(digits)))
+    return (b"{", b'"b":"', *each, b'"', b",", *_number(b"r", 0), b"}")
+
+
 def fingerprint(claim_code: bytes) -> str:
     """Twelve hex digits that name a claim code, as the journal names it."""
     return hashlib.sha256(claim_code).hexdigest()[:12]
 
 
-def _checked(wanted: ConfigureRequest, network: StoredNetwork, heard: list[HeardNetwork]) -> StoredNetwork | int:
+def _checked(wanted: ConfigureRequest, network: StoredNetwork, heard: Iterable[HeardNetwork]) -> StoredNetwork | int:
     """What firmware from 0.7.0 on looks at before it stores: the network as it will be stored, or an `r`."""
     if not 1 <= len(network.ssid) <= 32:
         return _BAD_SSID_LENGTH
@@ -234,6 +258,8 @@ def _has_its_type(key: bytes, value: Value) -> bool:
 
 def _from_hex(text: bytes) -> bytes:
     """Decode like the firmware: both cases, what is no digit counts as some digit, no length is asked for."""
+    if _HEX.fullmatch(text):
+        return bytes.fromhex(text.decode())
     digits = [int(chr(char), 16) if char in b"0123456789abcdefABCDEF" else 0 for char in text]
     return bytes(high << 4 | low for high, low in zip(digits[0::2], digits[1::2], strict=False))
 

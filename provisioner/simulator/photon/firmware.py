@@ -1,14 +1,14 @@
-"""What differs between generations of Photon firmware, and how long things take on a Photon.
+"""What differs between generations of Photon firmware: one profile each, told apart by fields.
 
 Rule 1: a difference between generations is a field here, never an `if version` elsewhere.
-Rule 2: every number is from facts, photon-softap, sections 1, 2 and 6; in seconds of reality.
+Rule 2: every field is from facts, photon-softap; where the facts name no release that mends a fault, the first release
+with another network stack (0.7.0) counts as mended.
 """
 
 from __future__ import annotations
 
 import math
-import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _LEGACY_KEYS = frozenset({b"idx", b"ssid", b"pwd", b"ch", b"sec"})
 _KEYS = _LEGACY_KEYS | {b"eap", b"oi", b"ii", b"crt", b"ek", b"key", b"ca"}
@@ -16,95 +16,71 @@ _KEYS = _LEGACY_KEYS | {b"eap", b"oi", b"ii", b"crt", b"ek", b"key", b"ca"}
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """One generation."""
+    """One release. Times are seconds, `math.inf`: without limit."""
 
     name: str
-    http_sockets: int  # beyond them: 503; with only one, the next connection waits instead
+    http_sockets: int  # beyond them: 503; with only one, the next connection waits instead (T11)
+    body_wait_s: float  # how long HTTP waits for a body that is not in the first segment; 0: it is lost
+    pages_by_prefix: bool  # a URL is matched by its beginning, in any case of letters
+    first_tcp_left_open: bool  # device-os issue 1252: answered, and not closed
+    wedged_by_early_close: bool  # a 5609 client that closes before its whole header was sent (T10)
     configure_keys: frozenset[bytes]
     checks_credentials: bool  # configure-ap looks at lengths and scans for the cipher (T8)
     bad_padding: int  # `r` of configure-ap
     private_key_failed: int
-    wedged_by_early_close: bool  # a 5609 client that closes before its whole header was sent (T10)
+    claim_code_garbled: float  # share of `set` that stores rubbish and answers r:0 (T12)
+    keeps_beaconing: bool  # the setup network is still in the air while the device is online (issue 971)
+    suffix_symbols: int  # of the setup network of a unit that was first started on it
 
 
-FIRMWARE_0_7 = Firmware(
-    name="0.7.0+",
+V2_3_1 = Firmware(
+    name="2.3.1",
     http_sockets=10,
+    body_wait_s=math.inf,
+    pages_by_prefix=False,
+    first_tcp_left_open=False,
+    wedged_by_early_close=False,
     configure_keys=_KEYS,
     checks_credentials=True,
     bad_padding=-0x4100,  # mbedTLS
     private_key_failed=-0x4300,
-    wedged_by_early_close=False,
+    claim_code_garbled=0.0,
+    keeps_beaconing=False,
+    suffix_symbols=6,
 )
-FIRMWARE_0_6 = Firmware(
+V0_7_0 = replace(V2_3_1, name="0.7.0")
+V0_6_4 = Firmware(
     name="0.6.4",
     http_sockets=1,
+    body_wait_s=3.0,
+    pages_by_prefix=True,
+    first_tcp_left_open=False,
+    wedged_by_early_close=True,
     configure_keys=_LEGACY_KEYS,
     checks_credentials=False,
     bad_padding=-0x0410,  # tropicssl
     private_key_failed=-0x0450,
-    wedged_by_early_close=True,
+    claim_code_garbled=0.0,
+    keeps_beaconing=False,
+    suffix_symbols=4,
 )
+V0_6_0 = replace(V0_6_4, name="0.6.0", first_tcp_left_open=True, keeps_beaconing=True)
+V0_4_9 = replace(V0_6_0, name="0.4.9", claim_code_garbled=0.1)
+V0_4_5 = replace(V0_4_9, name="0.4.5", first_tcp_left_open=False, body_wait_s=0.0)
+
+RELEASES = {one.name: one for one in (V0_4_5, V0_4_9, V0_6_0, V0_6_4, V0_7_0, V2_3_1)}
+
+# What lies in the trays: nobody knows the real distribution (facts: photon-softap 9). Shares of one.
+NEW_STOCK = {V2_3_1: 1.0}
+MIXED_STOCK = {V2_3_1: 0.5, V0_7_0: 0.2, V0_6_4: 0.2, V0_6_0: 0.1}
+OLD_STOCK = {V2_3_1: 0.3, V0_7_0: 0.15, V0_6_4: 0.25, V0_6_0: 0.15, V0_4_9: 0.1, V0_4_5: 0.05}
+STOCKS = {"new": NEW_STOCK, "mixed": MIXED_STOCK, "old": OLD_STOCK}
 
 
-# --- how long things take, in seconds ---
-
-
-def lognormal(dice: random.Random, median_s: float, p95_s: float) -> float:
-    """A duration with this median, longer than `p95_s` one time in twenty."""
-    return dice.lognormvariate(math.log(median_s), math.log(p95_s / median_s) / 1.645)
-
-
-def boot_s(dice: random.Random) -> float:
-    """Power-on to the first beacon of the setup network."""
-    return dice.triangular(2.0, 8.0, 3.5)
-
-
-def servers_up_s(dice: random.Random) -> float:
-    """First beacon to ports 80 and 5609 listening: connections are refused until then."""
-    return dice.uniform(0.05, 0.4)
-
-
-def command_s(dice: random.Random, command: str, *, scans: bool) -> float:
-    """Request received to first byte of the answer. `scans`: configure-ap looks for the network's cipher, twice."""
-    match command:
-        case "configure-ap" if scans:
-            return dice.triangular(3.0, 8.0, 4.0)
-        case "configure-ap":
-            return dice.uniform(0.3, 1.0)
-        case "scan-ap":
-            return dice.triangular(1.5, 8.0, 2.5)
-        case "set":
-            return dice.uniform(0.15, 0.7)
-        case "public-key":
-            return dice.uniform(0.05, 0.4)
-        case _:
-            return dice.uniform(0.02, 0.15)
-
-
-def leaves_after_s(dice: random.Random) -> float:
-    """Answer to connect-ap written to setup network gone."""
-    return dice.uniform(0.05, 1.5)
-
-
-def vanished_s(dice: random.Random) -> float:
-    """How long a setup network that vanished by itself stays away."""
-    return dice.uniform(5.0, 20.0)
-
-
-def radio_join_s(dice: random.Random) -> float:
-    """Radio restart and joining the factory Wi-Fi.
-
-    Two logs say 1.5 and 8.1; the median is set so that connect-ap to online has median 8 and p95 20, as observed.
-    """
-    return lognormal(dice, 4.5, 15.0)
-
-
-def to_cloud_s(dice: random.Random) -> float:
-    """Joined to the end of the cloud's handshake: DHCP, DNS and TCP, handshake."""
-    return dice.uniform(0.02, 2.5) + dice.uniform(0.05, 0.7) + dice.uniform(0.3, 1.5)
-
-
-def gives_up_join_s(dice: random.Random) -> float:
-    """From leaving to the setup network being back, where new credentials did not work."""
-    return dice.uniform(35.0, 60.0)
+def drawn_from(stock: dict[Firmware, float], roll: float) -> Firmware:
+    """The release of a unit from this stock; `roll` is from 0 up to 1."""
+    for firmware, share in stock.items():
+        if roll < share:
+            return firmware
+        roll -= share
+    return next(iter(stock))

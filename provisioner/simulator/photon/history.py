@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from provisioner.simulator.clock import SimClock
+from provisioner.simulator.spool import Spool
 
 
 class Event(enum.StrEnum):
@@ -54,24 +55,37 @@ class Experience:
 
 
 class PhotonHistory(list[Experience]):
-    """Everything, oldest first."""
+    """Everything, oldest first. With `spool` it is kept on disk: then only iterating over all of it is possible."""
 
-    def __init__(self, clock: SimClock) -> None:
+    def __init__(self, clock: SimClock, spool: Spool | None = None) -> None:
         super().__init__()
         self.closed = False  # the end of the world is no experience
         self._clock = clock
+        self._spool = spool
         self._of_device: defaultdict[str, list[Experience]] = defaultdict(list)
 
     def note(self, device_id: str, event: Event, bssid: str, *, via: str = "", detail: str = "") -> None:
         """Write one entry with the time of now."""
         if self.closed:
             return
+        if self._spool is not None:
+            self._spool.write([self._clock.seconds(), device_id, event, bssid, via, detail])
+            return
         entry = Experience(self._clock.seconds(), device_id, event, bssid, via, detail)
         self.append(entry)
         self._of_device[device_id].append(entry)
 
+    def __iter__(self) -> Iterator[Experience]:
+        if self._spool is None:
+            yield from super().__iter__()
+            return
+        for at_s, device_id, event, *rest in self._spool.rows():
+            yield Experience(float(at_s), device_id, Event(event), *rest)
+
     def of(self, device_id: str, *events: Event) -> Iterator[Experience]:
         """One device's entries; only those of the named events, if any."""
+        if self._spool is not None:
+            raise RuntimeError("a history on disk has no index: iterate over all of it")
         return (entry for entry in self._of_device[device_id] if not events or entry.event in events)
 
     def written_to(self, device_id: str) -> bool:

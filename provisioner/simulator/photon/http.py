@@ -7,6 +7,7 @@ Rule 2: what the firmware ignores gets no answer and keeps its socket; only a bu
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 
@@ -84,6 +85,7 @@ def fits_page(content_type: bytes | None, page_type: bytes) -> bool:
     return known in (None, page_type)
 
 
+@functools.lru_cache(maxsize=64)  # the answers of all Photons with one key, and the short ones, are the same
 def chunked(writes: tuple[bytes, ...], *, status: bytes = b"200 OK", content_type: bytes = b"application/json",
             extra: bytes = b"") -> bytes:  # fmt: skip
     """An answer as the firmware's pages make it: one chunk for each write of the page."""
@@ -127,31 +129,51 @@ async def _serve(photon: SimPhoton, stream: trio.abc.Stream, via: str) -> None:
         request = parse_request(segment)
         if request is None:
             continue
-        body = bytearray(request.body_begun)
-        while len(body) < request.body_bytes:
-            more = await stream.receive_some(SEGMENT_BYTES)
-            if not more:
-                return
-            body += more
-        answer = await _answer(photon, request, bytes(body[: request.body_bytes]), via)
+        body = await _whole_body(stream, request, photon.firmware.body_wait_s)
+        if body is None:
+            return
+        answer = await _answer(photon, request, body, via)
         if answer is not None:
             await stream.send_all(answer)
             if request.closes:
                 return
 
 
+def _page(url: bytes, *, by_prefix: bool) -> str | None:
+    """The command whose page this is, if any; old firmware looks only at the beginning, in any case of letters."""
+    name = url[1:].decode("latin-1")
+    if by_prefix:
+        return next((page for page in NAMES if name.lower().startswith(page)), None)
+    return name if name in NAMES else None
+
+
+async def _whole_body(stream: trio.abc.Stream, request: HTTPRequest, wait_s: float) -> bytes | None:
+    """The body, as much as comes within the firmware's patience; None if the client is gone.
+
+    What comes too late is taken for the next request, and for none.
+    """
+    body = bytearray(request.body_begun)
+    with trio.move_on_after(wait_s):
+        while len(body) < request.body_bytes:
+            more = await stream.receive_some(SEGMENT_BYTES)
+            if not more:
+                return None
+            body += more
+    return bytes(body[: request.body_bytes])
+
+
 async def _answer(photon: SimPhoton, request: HTTPRequest, body: bytes, via: str) -> bytes | None:
     """The bytes of the answer; None if the answer is lost."""
     if request.url == b"/":
         return _TO_INDEX
+    name = _page(request.url, by_prefix=photon.firmware.pages_by_prefix)
     if not fits_page(request.content_type, _PLAIN if request.url == b"/hello" else _OCTETS):
         return _NOT_FOUND
     if request.url == b"/hello":
         return _HELLO
     if request.url == b"/index":
         return chunked((), status=b"301", content_type=_PLAIN, extra=b"Location: /hello\r\n")
-    name = request.url[1:].decode("latin-1")
-    if name not in NAMES:
+    if name is None:
         return chunked((), status=b"404 Not Found", content_type=_PLAIN)
     writes = await photon.perform(name, body, via=via)
     return None if writes is None else chunked(writes)

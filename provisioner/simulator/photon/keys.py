@@ -1,7 +1,8 @@
 """The RSA key pair inside every simulated Photon, and how its firmware opens what was sealed with it.
 
 Rule 1: decryption is raw RSA with a padding check of our own: the library's PKCS#1 v1.5 hides a bad padding behind
-random bytes (implicit rejection), where a Photon answers a negative `r` (facts: photon-softap T15).
+random bytes (implicit rejection), where a Photon answers a negative `r` (facts: photon-softap T15). Only a text that
+is known beforehand is believed to the library, which is ten times as fast.
 Rule 2: keys are drawn from a seed, so one seed gives the same bytes on the wire. They protect nothing: a simulated
 Photon has only simulated secrets.
 """
@@ -11,9 +12,11 @@ from __future__ import annotations
 import functools
 import math
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers, RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 POOL = 8  # making a pair takes some 20 ms; neighbours differ, and a world of thousands stays cheap
@@ -30,39 +33,54 @@ class Undecipherable(Exception):
         self.padding = padding
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeyPair:
-    """An RSA-1024 pair by its two primes; e is 65537."""
+    """An RSA-1024 pair by its two primes; e is 65537. What follows from them is worked out once."""
 
     p: int = field(repr=False)
     q: int = field(repr=False)
 
-    @property
+    @functools.cached_property
     def modulus(self) -> int:
         """The public half."""
         return self.p * self.q
 
+    @functools.cached_property
+    def _remainders(self) -> tuple[int, int, int]:
+        """The private exponent for each prime, and the inverse of q."""
+        return pow(_E, -1, self.p - 1), pow(_E, -1, self.q - 1), pow(self.q, -1, self.p)
+
+    @functools.cached_property
     def public_slot(self) -> bytes:
         """The 294 bytes that `public-key` answers: X.509 SubjectPublicKeyInfo in DER, padded with zeros."""
         key = RSAPublicNumbers(_E, self.modulus).public_key()
         return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo).ljust(SLOT_BYTES, b"\0")
 
-    def decrypt(self, sealed: bytes) -> bytes:
-        """Open RSAES-PKCS1-v1_5, big-endian. Raises Undecipherable."""
+    @functools.cached_property
+    def _library_key(self) -> RSAPrivateKey:
+        exponent_p, exponent_q, inverse = self._remainders
+        public = RSAPublicNumbers(_E, self.modulus)
+        d = pow(_E, -1, math.lcm(self.p - 1, self.q - 1))
+        return RSAPrivateNumbers(self.p, self.q, d, exponent_p, exponent_q, inverse, public).private_key()
+
+    def decrypt(self, sealed: bytes, likely: Collection[bytes] = ()) -> bytes:
+        """Open RSAES-PKCS1-v1_5, big-endian. Raises Undecipherable. `likely`: texts that are probably inside."""
         number = int.from_bytes(sealed)
         if len(sealed) != _BITS // 8 or number >= self.modulus:
             raise Undecipherable(padding=False)
+        if likely and (text := self._library_key.decrypt(sealed, PKCS1v15())) in likely:
+            return text
         padded = self._private_operation(number).to_bytes(_BITS // 8)
-        filler, zero, text = padded[2:].partition(b"\0")
+        filler, zero, opened = padded[2:].partition(b"\0")
         if padded[:2] != b"\0\2" or not zero or len(filler) < 8:
             raise Undecipherable(padding=True)
-        return text
+        return opened
 
     def _private_operation(self, number: int) -> int:
         """By Chinese remainders: four times as fast, and a shift of thousands does it thousands of times."""
-        of_p = pow(number, pow(_E, -1, self.p - 1), self.p)
-        of_q = pow(number, pow(_E, -1, self.q - 1), self.q)
-        return of_q + (of_p - of_q) * pow(self.q, -1, self.p) % self.p * self.q
+        exponent_p, exponent_q, inverse = self._remainders
+        of_p, of_q = pow(number, exponent_p, self.p), pow(number, exponent_q, self.q)
+        return of_q + (of_p - of_q) * inverse % self.p * self.q
 
 
 def key_pair(number: int) -> KeyPair:

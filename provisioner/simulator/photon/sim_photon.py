@@ -3,7 +3,8 @@
 Rule 1: `live` is the whole life as one task; whoever owns the world's nursery starts it.
 Rule 2: one command at a time over all sockets of both ports, because the firmware's commands share their state
 (facts: photon-softap 1.1, "Threading").
-Rule 3: a fault strikes only by the numbers in `Faults`, each with dice of its own; every one is in the history.
+Rule 3: a fault strikes only by the numbers in `Faults` and the profile of its firmware, each with rolls of its own;
+every one is in the history.
 Rule 4: after connect-ap nothing is promised: the answer may be lost, the join may fail, the cloud may be silent
 (facts: photon-softap 5.4).
 """
@@ -18,10 +19,10 @@ import trio
 
 from provisioner.simulator.factory_wifi import HeardNetwork, first_joined
 from provisioner.simulator.faults import Faults
-from provisioner.simulator.photon import firmware as takes
+from provisioner.simulator.photon import takes
 from provisioner.simulator.photon.ap import ApSession
 from provisioner.simulator.photon.commands import Commands, Flash, fingerprint
-from provisioner.simulator.photon.firmware import FIRMWARE_0_7, Firmware
+from provisioner.simulator.photon.firmware import V2_3_1, Firmware
 from provisioner.simulator.photon.history import Event
 from provisioner.simulator.photon.keys import key_pair
 from provisioner.simulator.surroundings import Surroundings
@@ -45,7 +46,7 @@ class SimPhoton:
         surroundings: Surroundings,
         faults: Faults,
         number: int = 0,
-        firmware: Firmware = FIRMWARE_0_7,
+        firmware: Firmware = V2_3_1,
         flash: Flash | None = None,
     ) -> None:
         self.device_id = device_id.lower()
@@ -54,22 +55,32 @@ class SimPhoton:
         self.bssid = bssid
         self.firmware = firmware
         self.faults = faults
-        self.commands = Commands(self.device_id, key_pair(number), firmware, flash or Flash())
         self.session: ApSession | None = None
         self.http_address: Address | None = None
         self.tcp_address: Address | None = None
+        self.bench = ""  # where it lies
         self.powered = False
         self.online = False
-        self.left_listening = trio.Event()  # set the first time it leaves for the factory Wi-Fi
+        self.has_left = False  # whether it has ever left listening mode for the factory Wi-Fi
+        self._left_listening: trio.Event | None = None
         self._world = surroundings
         self._rolls: Counter[str] = Counter()
         self.dhcp_dead = self._strikes("dhcp_dead", faults.dhcp_dead)
+        self.weak = self._strikes("weak_board", faults.weak_board)
+        self.commands = self._made(number, flash)
         self._one_command = trio.Lock()
         self._setup_held = False
         self._credentials_changed = False
         self._power_again = False
         self._power = trio.CancelScope()
         self._station_mode = trio.CancelScope()
+
+    def _made(self, number: int, flash: Flash | None) -> Commands:
+        """Its keys and its flash, as the factory and its first boot left them."""
+        key = None if self._strikes("key_missing", self.faults.key_missing) else key_pair(number)
+        damaged = self._strikes("key_damaged", self.faults.key_damaged)
+        shown = key_pair(number + 1) if damaged else None
+        return Commands(self.device_id, key, self.firmware, shown, flash or Flash())
 
     def __repr__(self) -> str:
         return f"<SimPhoton {self.device_id} {self.ssid} {self.bssid}>"
@@ -83,6 +94,15 @@ class SimPhoton:
     def listening(self) -> bool:
         """Whether its setup network is in the air."""
         return self.session is not None and not self.session.gone.is_set()
+
+    @property
+    def left_listening(self) -> trio.Event:
+        """Set once it has left listening mode for the factory Wi-Fi for the first time."""
+        if self._left_listening is None:
+            self._left_listening = trio.Event()
+            if self.has_left:
+                self._left_listening.set()
+        return self._left_listening
 
     # --- hands on the board ---
 
@@ -119,7 +139,8 @@ class SimPhoton:
         self.note(Event.POWERED)
         self._credentials_changed = False
         boot_s = self._world.boot_delay_s
-        await self._sleep(takes.boot_s(self._dice("boot")) if boot_s is None else boot_s)
+        await self._sleep(takes.boot_s(self._roll("boot")) if boot_s is None else boot_s)
+        self._note_how_it_was_made()
         listens = not self.flash.networks
         while True:
             if listens or self._setup_held:
@@ -128,6 +149,18 @@ class SimPhoton:
                 if await self._join():
                     await self._stay_online()
             listens = True
+
+    def _note_how_it_was_made(self) -> None:
+        """Faults of the unit itself strike when it is switched on."""
+        faults = {
+            "dhcp_dead": self.dhcp_dead,
+            "weak_board": self.weak,
+            "key_missing": self.commands.key is None,
+            "key_damaged": self.commands.shown_key is not None,
+        }
+        for name, struck in faults.items():
+            if struck:
+                self._note_fault(name)
 
     def _lose_power(self) -> None:
         self._silence()
@@ -146,17 +179,19 @@ class SimPhoton:
             session = self.session = ApSession(self.firmware)
             self.note(Event.LISTENING)
             self._world.ap_up(self)
-            await self._sleep(takes.servers_up_s(self._dice("servers")))
+            await self._sleep(takes.servers_up_s(self._roll("servers")))
             session.ready.set()
             self._world.servers_up(self, session)
             await session.asked.wait()
             if session.connect_told:
-                await self._sleep(takes.leaves_after_s(self._dice("leaving")))
+                await self._sleep(takes.leaves_after_s(self._roll("leaving")))
                 self._silence()
-                self.left_listening.set()
+                self.has_left = True
+                if self._left_listening is not None:
+                    self._left_listening.set()
                 return
             self._silence()
-            await self._sleep(takes.vanished_s(self._dice("vanished")))
+            await self._sleep(takes.vanished_s(self._roll("vanished")))
 
     def _silence(self) -> None:
         if self.listening and self.session is not None:
@@ -168,18 +203,18 @@ class SimPhoton:
     async def _join(self) -> bool:
         """Join the factory Wi-Fi. False: credentials of this session did not work, or there are none."""
         began_s = self._world.clock.seconds()
-        dice = self._dice("joining")
         while True:
             if not self.flash.networks:
                 await self._sleep(3.0)
                 return False
             if self._world.online_delay_s is None:
-                await self._sleep(takes.radio_join_s(dice))
+                await self._sleep(takes.radio_join_s(self._roll("joining")))
             if first_joined(self.flash.networks, self._world.factory_networks):
                 self.note(Event.WIFI_JOINED)
                 return True
             if self._credentials_changed:
-                await self._sleep(began_s + takes.gives_up_join_s(dice) - self._world.clock.seconds())
+                back_s = began_s + takes.gives_up_join_s(self._roll("giving up"))
+                await self._sleep(back_s - self._world.clock.seconds())
                 self.note(Event.WIFI_FAILED)
                 return False
             await self._sleep(2.0)
@@ -187,16 +222,20 @@ class SimPhoton:
     async def _stay_online(self) -> None:
         """Reach the cloud, with everything that can go wrong there, and stay until power or Wi-Fi is taken away."""
         delay_s = self._world.online_delay_s
-        await self._sleep(takes.to_cloud_s(self._dice("to cloud")) if delay_s is None else delay_s)
+        await self._sleep(takes.to_cloud_s(self._roll("to cloud")) if delay_s is None else delay_s)
         if self._struck("never_online", self.faults.never_online):
             self.note(Event.CLOUD_UNREACHABLE)
             await trio.sleep_forever()
+        if self.firmware.keeps_beaconing:
+            self._world.ap_up(self)  # but nobody is let in: it only beacons (device-os issue 971)
         try:
             if self._struck("slow_online", self.faults.slow_online):
                 await self._update()
             self._shake_hands()
             await trio.sleep_forever()
         finally:
+            if self.firmware.keeps_beaconing:
+                self._world.ap_down(self)
             if self.online:
                 self._go_dark()
 
@@ -240,13 +279,14 @@ class SimPhoton:
             return None
         async with self._one_command:
             vanish = self._struck("ap_vanishes", self.faults.ap_vanishes) and command != "connect-ap"
-            before = vanish and self._dice("ap_vanishes when").random() < 0.5
+            before = vanish and self._roll("ap_vanishes when") < 0.5
             if before:
                 await self._vanish(session)
             request = self.commands.read(command, body)
-            await self._sleep(takes.command_s(self._dice("commands"), command, scans=request.scans))
+            await self._sleep(takes.command_s(self._roll(command), command, scans=request.scans))
             heard = self._scan(command) if command in ("scan-ap", "configure-ap") else ()
-            answer = self.commands.carry_out(request, heard=heard)
+            passwords = [one.password.encode() for one in self._world.factory_networks]
+            answer = self.commands.carry_out(request, heard=heard, passwords=passwords)
             self.note(answer.event, via=via, detail=answer.detail)
             self._afterwards(answer.event, session)
             if vanish:
@@ -260,8 +300,11 @@ class SimPhoton:
         elif event is Event.CONNECT:
             session.connect_told = True
             session.asked.set()
-        elif event is Event.CLAIM_CODE_SET and self._struck("claim_code_forgotten", self.faults.claim_code_forgotten):
-            self.flash.claim_code = None
+        elif event is Event.CLAIM_CODE_SET:
+            if self._struck("claim_code_forgotten", self.faults.claim_code_forgotten):
+                self.flash.claim_code = None
+            elif self._struck("claim_code_garbled", self.firmware.claim_code_garbled):
+                self.flash.claim_code = bytes(63)  # T12: a dangling pointer, and r:0 all the same
 
     def _answer_lost(self, command: str) -> bool:
         if command == "connect-ap":
@@ -269,9 +312,13 @@ class SimPhoton:
         return self._struck("reply_lost", self.faults.reply_lost)
 
     def _scan(self, command: str) -> Iterable[HeardNetwork]:
-        if command == "scan-ap" and self._struck("scan_empty", self.faults.scan_empty):
+        if command == "configure-ap":
+            return self._world.heard_by(self)
+        if self._struck("scan_empty", self.faults.scan_empty):
             return ()
-        return self._world.heard_by(self)
+        found = list(self._world.heard_by(self))
+        self._dice("found").shuffle(found)  # networks come in the order in which they are heard
+        return found
 
     async def _vanish(self, session: ApSession) -> None:
         """Make the setup network vanish; never returns, for the connection dies with it."""
@@ -286,7 +333,7 @@ class SimPhoton:
 
     def leaves_first_tcp_open(self) -> bool:
         """Whether the first 5609 connection of a session is answered but not closed (device-os issue 1252)."""
-        return self._strikes("first_tcp_not_closed", self.faults.first_tcp_not_closed)
+        return self._struck("first_tcp_not_closed", float(self.firmware.first_tcp_left_open))
 
     def note(self, event: Event, *, via: str = "", detail: str = "") -> None:
         """Write into the world's history."""
@@ -295,14 +342,23 @@ class SimPhoton:
     def _struck(self, fault: str, probability: float) -> bool:
         if not self._strikes(fault, probability):
             return False
-        self.note(Event.FAULT, detail=fault)
+        self._note_fault(fault)
         return True
 
+    def _note_fault(self, fault: str) -> None:
+        self.note(Event.FAULT, detail=fault)
+        self._world.strike(fault, self)
+
     def _strikes(self, fault: str, probability: float) -> bool:
-        return probability > 0 and self._dice(fault).random() < probability
+        return probability > 0 and self._roll(fault) < probability
+
+    def _roll(self, name: str) -> float:
+        """One roll for this occasion: thousands of Photons cannot each keep a dozen generators."""
+        self._rolls[name] += 1
+        return self._world.dice.fraction("photon", self.device_id, name, self._rolls[name])
 
     def _dice(self, name: str) -> random.Random:
-        """Fresh dice for one occasion: thousands of Photons cannot each keep a dozen generators."""
+        """Fresh dice, for an occasion that needs more than one roll."""
         self._rolls[name] += 1
         return self._world.dice.of("photon", self.device_id, name, self._rolls[name])
 
