@@ -17,7 +17,7 @@ LAYERS = {
     4: ["cloud.*", "softap.*", "network.*", "journal.*", "logs", "line.rows", "console.tally", "console.view",
         "console.verdict"],
     5: ["line.ledger", "line.air", "line.hold", "line.uplink"],
-    6: ["line.lookups", "line.claim_codes", "line.waiting_room"],
+    6: ["line.lookups", "line.claim_codes", "line.waiting_room", "line.newest"],
     7: ["line.importer", "line.visit", "line.confirmer"],
     8: ["line.handover"],
     9: ["line.station"],

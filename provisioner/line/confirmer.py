@@ -13,8 +13,8 @@ Rule 5: only `proof.judge` says proven; no answer, or a doubtful one, ends as un
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Protocol
+
+import trio
 
 from provisioner.errors import (
     CloudError,
@@ -36,6 +36,7 @@ from provisioner.journal.writer import Journal
 from provisioner.line.air import Air, CameBack
 from provisioner.line.hold import LineHold
 from provisioner.line.lookups import ReadsDevices
+from provisioner.line.newest import NewestConnections, RecentPage
 from provisioner.line.proof import Expectation, Verdict, judge
 from provisioner.line.rows import row_of, time_text, why_of
 from provisioner.line.steps import Step
@@ -46,19 +47,7 @@ from provisioner.pacing import polls
 from provisioner.settings import Budgets
 
 FAULTS_MAX = 3
-PAGE_DEVICES_MIN, PAGE_DEVICES_MAX = 10, 100  # 100 is the largest page in any official example
-
-
-class Recent(Protocol):
-    """The devices of the product that connected last, as one page of its list shows them."""
-
-    def find(self, device: DeviceID) -> CloudDevice | None:
-        """The device, if it is on the page."""
-        ...
-
-    def covers(self, since: datetime) -> bool:
-        """Whether every device that connected after `since` (cloud time) must be on the page."""
-        ...
+_ONLINE = (Verdict.NOT_CLAIMED, Verdict.WRONG_OWNER)  # it is there; what it shall show follows
 
 
 class Confirmer:
@@ -68,7 +57,7 @@ class Confirmer:
         self,
         *,
         read: ReadsDevices,
-        read_recent: Callable[[int], Awaitable[Recent]],
+        read_recent: Callable[[int], Awaitable[RecentPage]],
         claim: Callable[[ListedDevice], Awaitable[None]],
         journal: Journal,
         air: Air,
@@ -79,7 +68,7 @@ class Confirmer:
         may_visit_again: Callable[[DeviceID], bool],
     ) -> None:
         self._read = read
-        self._read_recent = read_recent
+        self._newest = NewestConnections(read_recent)
         self._claim = claim
         self._journal = journal
         self._air = air
@@ -87,6 +76,7 @@ class Confirmer:
         self._uplink = uplink
         self._budgets = budgets
         self._may_visit_again = may_visit_again
+        self._one_page = trio.Lock()
         self._room = WaitingRoom(
             waiting_max=waiting_max, lost_s=lambda: self._hold.cloud_closed_s() + self._uplink.away_s()
         )
@@ -151,7 +141,7 @@ class Confirmer:
             first = await self._room.next_due()
             together = [first]
             if self._fits_a_page(first):
-                together += self._room.also_due(self._budgets.confirm_poll_first_s, self._fits_a_page)
+                together += self._room.also_due(self._budgets.confirm_poll_longest_s / 2, self._fits_a_page)
             if len(together) == 1:
                 await self._ask(first)
             else:
@@ -169,10 +159,10 @@ class Confirmer:
 
     async def _ask_together(self, together: list[Awaiting]) -> None:
         await self._hold.wait_cloud_open()
-        count = max(PAGE_DEVICES_MIN, min(PAGE_DEVICES_MAX, 2 * len(self._room)))
+        online = [awaiting.device.id for awaiting in together if awaiting.last in _ONLINE]
         try:
-            async with self._uplink.present():
-                page = await self._read_recent(count)
+            async with self._uplink.present(), self._one_page:
+                page = await self._newest.read(online)
         except CloudError as fault:
             self._hold.report(fault)
             for awaiting in together:
@@ -181,16 +171,18 @@ class Confirmer:
         for awaiting in together:
             self._judge_by_page(awaiting, page)
 
-    def _judge_by_page(self, awaiting: Awaiting, page: Recent) -> None:
-        seen, since = page.find(awaiting.device.id), awaiting.wanted.cloud_from
+    def _judge_by_page(self, awaiting: Awaiting, page: RecentPage) -> None:
+        seen, since = page.devices.get(awaiting.device.id), awaiting.wanted.cloud_from
         if seen is not None:
             awaiting.last, awaiting.last_seen = judge(seen, awaiting.wanted), seen
             if awaiting.last is Verdict.PROVEN:
                 self._settle(awaiting)
                 return
-        told = seen is not None or (since is not None and page.covers(since - awaiting.wanted.tolerance))
-        # A quarantined device, or a claim to be made, is looked at by itself, as is one the page does not reach.
-        awaiting.alone = not told or awaiting.last in (Verdict.QUARANTINED, Verdict.CLAIM_NOW)
+            # A quarantined device, or a claim to be made, is looked at by itself.
+            awaiting.alone = awaiting.last in (Verdict.QUARANTINED, Verdict.CLAIM_NOW)
+        else:
+            missed = since is None or not self._newest.would_have_seen(since - awaiting.wanted.tolerance)
+            awaiting.alone = missed or awaiting.last in _ONLINE
         self._room.push(awaiting, 0.0 if awaiting.alone else self._room.pause_s(awaiting))
 
     async def _ask(self, awaiting: Awaiting) -> None:

@@ -5,7 +5,7 @@ Rule 1: nothing is retried or held here; CloudError goes to whoever asked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,32 +15,10 @@ from provisioner.errors import NotInCloud
 from provisioner.journal.writer import Journal
 from provisioner.line.claim_codes import Owner
 from provisioner.line.importer import Membership
+from provisioner.line.newest import RecentPage
 from provisioner.line.proof import Expectation
 from provisioner.model import CloudDevice, DeviceID, ListedDevice
 from provisioner.secrets import ClaimCode
-
-
-@dataclass(frozen=True)
-class RecentPage:
-    """One page of the product's list, newest connections first; `oldest`: its last row, None if it is the only page."""
-
-    devices: Mapping[DeviceID, CloudDevice]
-    oldest: CloudDevice | None
-
-    def find(self, device: DeviceID) -> CloudDevice | None:
-        """The device, if it is on the page."""
-        return self.devices.get(device)
-
-    def covers(self, since: datetime) -> bool:
-        """Whether every device that connected after `since` must be on the page.
-
-        Nobody says whether "last connection" is the last handshake or the last time a device was heard, so the
-        later of the two counts: then the answer is right for both.
-        """
-        if self.oldest is None:
-            return True
-        times = [at for at in (self.oldest.last_handshake_at, self.oldest.last_heard) if at is not None]
-        return not times or max(times) < since
 
 
 @dataclass
@@ -78,8 +56,7 @@ class CloudDesk:
         if self.product is None:
             raise AssertionError("there is no list of connections without a product")
         page = await self.cloud.recent_devices(self.product, count)
-        oldest = page.devices[-1] if page.devices and page.total_pages > 1 else None
-        return RecentPage({device.id: device for device in page.devices}, oldest)
+        return RecentPage.of(page.devices, whole=page.total_pages <= 1)
 
     async def make_code(self, owner: Owner) -> ClaimCode:
         """Make one claim code; the first for a customer creates or finds that customer. Raises CloudError."""

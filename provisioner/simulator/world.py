@@ -47,7 +47,8 @@ class World:
     """A factory around one cloud. `factory_networks` is what is up now and may be changed while it runs.
 
     `online_delay_s` replaces the drawn time from leaving listening mode to being online, `boot_delay_s` the one from
-    power-on to the first beacon. With a `spool` the history is kept on disk. A `clock` is given if the cloud was made with it; else the world makes one of `speed`.
+    power-on to the first beacon. With a `spool` the history is kept on disk. A `clock` is given if the cloud was made
+    with it; else the world makes one of `speed`.
     """
 
     def __init__(

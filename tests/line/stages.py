@@ -15,10 +15,10 @@ import trio
 from provisioner.errors import NotInCloud
 from provisioner.line.air import Air, Suffixes
 from provisioner.line.claim_codes import ClaimCodes
-from provisioner.line.desk import RecentPage
 from provisioner.line.hold import LineHold
 from provisioner.line.ledger import Ledger
 from provisioner.line.lookups import Lookups
+from provisioner.line.newest import RecentPage
 from provisioner.line.station import Station
 from provisioner.line.tray import Manifest, Tray
 from provisioner.line.uplink import Uplink
@@ -113,8 +113,7 @@ class ScriptedCloud:
         await trio.sleep(self.read_s)
         self._fail("page")
         newest = sorted(self.devices.values(), key=lambda row: row.last_handshake_at or NEVER, reverse=True)
-        oldest = newest[count - 1] if len(newest) > count else None
-        return RecentPage({row.id: row for row in newest[:count]}, oldest)
+        return RecentPage.of(newest[:count], whole=len(newest) <= count)
 
     async def make(self, owner):
         await trio.sleep(self.make_s)

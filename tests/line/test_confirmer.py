@@ -500,7 +500,7 @@ async def test_a_device_that_a_full_page_does_not_reach_is_read_by_itself(desk, 
         await desk.add(device)
     first, *_ = desk.line.devices
     desk.online(first)
-    for number in range(100, 100 + 20):
+    for number in range(100, 100 + 40):
         desk.line.cloud.know(id_of(number), online=True, last_handshake_at=cloud_time(trio.current_time() + 5))
     await trio.sleep(2)
 

@@ -38,7 +38,8 @@ ACCOUNT = "factory@example.com"
 class SimCloud:
     """One cloud with one product, one OAuth client and one user account to start with.
 
-    `history` tells everything that happened, on disk if a `spool` is given; `limits` counts requests; `clock_skew_s` shifts the `Date` header only.
+    `history` tells everything that happened, on disk if a `spool` is given; `limits` counts requests; `clock_skew_s`
+    shifts the `Date` header only.
     """
 
     def __init__(
