@@ -37,7 +37,6 @@ PURE_BESIDES = {"line.rows", "console.tally", "console.view"}
 NOT_PURE = {"trio", "httpx", "socket", "subprocess", "anyio", "starlette", "hypercorn"}
 ONLY_IN = {
     "httpx": {"cloud.transport"},  # upstream has stood still since 2024-12: one seam, so that it can be replaced
-    "starlette": {"simulator.cloud.http", "simulator.cloud.serving"},
     "hypercorn": {"simulator.cloud.serving"},
     "rich": {"console.terminal", "app", "demo.run", "demo.truth", "demo.virtual"},  # they only hand the console through
     "click": {"cli"},

@@ -24,13 +24,13 @@ from provisioner.job import Job, prepare
 from provisioner.journal.writer import new_run_id
 from provisioner.line.scheduler import Stop
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.cloud.http import cloud_app
+from provisioner.simulator.cloud.http import ASGIApp, cloud_app
 from provisioner.simulator.cloud.sim_cloud import CloudRules, SimCloud
 from provisioner.simulator.factory_wifi import TEST_ROUTER
 from provisioner.simulator.faults import PROFILES, Dice, Faults
 from provisioner.simulator.virtual.air import PhotonAir
 from provisioner.simulator.virtual.authority import authority_for
-from provisioner.simulator.virtual.https import ASGIApp, serve_https
+from provisioner.simulator.virtual.https import serve_https
 from provisioner.simulator.virtual.network import VirtualNetwork
 from provisioner.simulator.world import World
 

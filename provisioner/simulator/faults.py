@@ -22,6 +22,9 @@ class Faults:
     cloud_answer_lost: float = 0.0  # done, then the connection is cut
     owner_lag_s: tuple[float, float] = (0.0, 10.0)  # owner appears so long after `online`
     import_row_missing: float = 0.0  # a valid row in no list of the reply, and not added
+    event_lost: float = 0.0  # per event and stream
+    event_doubled: float = 0.0
+    event_late_s: float = 0.0  # each comes up to so much later: two may change places
     # the radio
     join_refused: float = 0.0  # per join
     dhcp_dead: float = 0.0  # per unit: never hands out a lease; a static address works
@@ -53,6 +56,9 @@ class Faults:
 PROFILES: dict[str, Faults] = {
     "none": Faults(connect_reply_lost=0.0),
     "typical": Faults(
+        event_lost=0.002,
+        event_doubled=0.002,
+        event_late_s=0.5,
         stock="mixed",
         dhcp_slow=0.02,
         channel_crowding=0.03,
@@ -73,6 +79,9 @@ PROFILES: dict[str, Faults] = {
         slow_online=0.02,
     ),
     "nasty": Faults(
+        event_lost=0.05,
+        event_doubled=0.05,
+        event_late_s=3.0,
         stock="old",
         dhcp_slow=0.08,
         scan_fails=0.02,

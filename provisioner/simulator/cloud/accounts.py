@@ -55,6 +55,7 @@ class Accounts:
         self._users: dict[str, SimAccount] = {}
         self._passwords: dict[str, str] = {}
         self._teams: dict[int, set[str]] = {}
+        self._api_users: dict[int, list[SimAccount]] = {}
         self._customers: dict[tuple[int, str], SimAccount] = {}
         self._tokens: dict[str, SimToken] = {}
         self._refresh: dict[str, SimToken] = {}
@@ -88,6 +89,35 @@ class Accounts:
             account is not None and not account.is_customer and account.username in self._teams.get(product_id, set())
         )
 
+    def team_of(self, product_id: int) -> list[str]:
+        """The names of the people on a product's team."""
+        return sorted(self._teams.get(product_id, ()))
+
+    # --- API users ---
+
+    def add_api_user(self, friendly_name: str, product: SimProduct) -> SimAccount:
+        """Make a program that may work with a product."""
+        ending = self._mint.hex(10, "api user name", friendly_name)
+        name = f"{friendly_name.lower().replace(' ', '-')}+{ending}@api.particle.io"
+        made = SimAccount(self._mint.hex(24, "api user", name), name)
+        self._api_users.setdefault(product.id, []).append(made)
+        return made
+
+    def api_users_of(self, product_id: int) -> list[SimAccount]:
+        """A product's API users, oldest first."""
+        return list(self._api_users.get(product_id, ()))
+
+    def scopes_of(self, user: SimAccount) -> frozenset[str]:
+        """What an API user may do now."""
+        return next((token.scopes for token in self._tokens.values() if token.account == user), frozenset())
+
+    def forget_api_user(self, user: SimAccount) -> None:
+        """Delete an API user and its token."""
+        for users in self._api_users.values():
+            if user in users:
+                users.remove(user)
+        self.revoke_all(user)
+
     # --- customers ---
 
     def add_customer(self, username: str, product: SimProduct) -> SimAccount | None:
@@ -115,10 +145,19 @@ class Accounts:
 
     # --- clients ---
 
-    def add_client(self, name: str, kind: str, product: SimProduct, client_id: str | None = None) -> SimClient:
-        """Make an OAuth client of a product; its ID is `<name>-<4 digits>` unless given."""
+    def add_client(
+        self,
+        name: str,
+        kind: str,
+        product: SimProduct | None,
+        client_id: str | None = None,
+        *,
+        owner_id: str | None = None,
+    ) -> SimClient:
+        """Make an OAuth client of a product, or of an account; its ID is `<name>-<4 digits>` unless given."""
         identity = client_id or f"{name}-{1000 + self._mint.number(9000, 'client id', name)}"
-        client = SimClient(identity, self._mint.hex(40, "client secret", identity), name, kind, product.id)
+        secret = self._mint.hex(40, "client secret", identity)
+        client = SimClient(identity, secret, name, kind, product.id if product else None, owner_id)
         self.clients[identity] = client
         return client
 
@@ -140,6 +179,7 @@ class Accounts:
         life_s: float | None,
         account: SimAccount | None = None,
         product_id: int | None = None,
+        scopes: frozenset[str] = frozenset(),
     ) -> SimToken:
         """Make a token that lives `life_s` seconds (None: for ever)."""
         subject = f"{kind.value} {product_id} {account.username if account else client_id}"
@@ -152,6 +192,7 @@ class Accounts:
             product_id,
             None if life_s is None else now_s + life_s,
             None if life_s is None else now_s + self._rules.refresh_token_life_s,
+            scopes,
         )
         self._tokens[token.access] = token
         self._refresh[token.refresh] = token
@@ -167,6 +208,10 @@ class Accounts:
         if found.expires_s is not None and now_s >= found.expires_s:
             raise oauth_refused(401, "invalid_token", "The access token provided has expired.")
         return found
+
+    def tokens_of(self, account: SimAccount) -> list[SimToken]:
+        """All tokens of an account, oldest first."""
+        return [token for token in self._tokens.values() if token.account == account]
 
     def spend_refresh(self, refresh: str, client: SimClient, now_s: float) -> SimToken | None:
         """The product token that this refresh token renews, once; None if it cannot (facts 2: product tokens only)."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from provisioner.simulator.cloud.rules import Json, permission_denied, said_no
+from provisioner.simulator.cloud.events import Wanted
+from provisioner.simulator.cloud.rules import Json, Refused, oauth_refused, permission_denied, said_no
 from provisioner.simulator.cloud.sim_cloud import SimCloud
 from provisioner.simulator.cloud.state import SimAccount, SimDevice, SimProduct, SimToken, TokenKind
 
@@ -60,7 +61,14 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Endpoint = Callable[[SimCloud, Ask], Answer]
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Instead of an answer: a stream of events that goes on until the reader leaves."""
+
+    wanted: Wanted
+
+
+Endpoint = Callable[[SimCloud, Ask], Answer | OpenStream]
 OK = Answer({"ok": True})
 NO_CONTENT = Answer(status=204)
 
@@ -89,26 +97,38 @@ def may_see(cloud: SimCloud, token: SimToken, product_id: int | None) -> bool:
     """Whether this token reaches the product's routes: its own client's token, or a user's on the team."""
     if product_id is None:
         return False
-    if token.kind is TokenKind.PRODUCT:
+    if token.kind in (TokenKind.PRODUCT, TokenKind.API_USER):
         return token.product_id == product_id
     return cloud.accounts.on_team(token.account, product_id)
 
 
-def product_for_caller(cloud: SimCloud, ask: Ask) -> SimProduct:
-    """The product in the path, if the caller may work with it. A customer's token may not. Raises Refused."""
+def product_for_caller(cloud: SimCloud, ask: Ask, scope: str | None = None) -> SimProduct:
+    """The product in the path, if the caller may work with it. A customer's token may not. Raises Refused.
+
+    `scope` is what an API user needs for this; None: no API user may do it (facts: particle-cloud 12).
+    """
     token = caller(cloud, ask)
     product = product_in_path(cloud, ask)
     if not may_see(cloud, token, product.id):
         raise permission_denied()
+    if token.kind is TokenKind.API_USER and scope not in token.scopes:
+        raise not_for_api_users()
     return product
 
 
+def not_for_api_users() -> Refused:
+    """What an API user hears where it has no scope, or where there is none to have."""
+    return oauth_refused(400, "unauthorized", "API users are not allowed to call this endpoint")
+
+
 def account_of_caller(cloud: SimCloud, ask: Ask) -> SimAccount:
-    """The user or customer behind the token. A product token has none. Raises Refused."""
-    account = caller(cloud, ask).account
-    if account is None:
+    """The user or customer behind the token. A product token has none, an API user is none. Raises Refused."""
+    token = caller(cloud, ask)
+    if token.kind is TokenKind.API_USER:
+        raise not_for_api_users()
+    if token.account is None:
         raise permission_denied()
-    return account
+    return token.account
 
 
 def device_of_product(cloud: SimCloud, ask: Ask, product: SimProduct) -> SimDevice:

@@ -56,7 +56,7 @@ def _new_customer(cloud: SimCloud, ask: Ask, product: SimProduct) -> SimAccount:
 
 def list_customers(cloud: SimCloud, ask: Ask) -> Answer:
     """GET /v1/products/:p/customers. A customer without a claimed device is not listed (recorded)."""
-    product = product_for_caller(cloud, ask)
+    product = product_for_caller(cloud, ask, "customers:list")
     now_s = cloud.clock.seconds()
     owned = {c.id: list(cloud.fleet.owned_by(c, now_s)) for c in cloud.accounts.customers_of(product.id)}
     shown = [
@@ -74,7 +74,7 @@ def list_customers(cloud: SimCloud, ask: Ask) -> Answer:
 
 def delete_customer(cloud: SimCloud, ask: Ask) -> Answer:
     """DELETE /v1/products/:p/customers/:email: revokes its tokens and its unused claim codes."""
-    product = product_for_caller(cloud, ask)
+    product = product_for_caller(cloud, ask, "customers:remove")
     customer = cloud.accounts.customer(ask.path_args["customer"], product.id)
     if customer is None:
         raise oauth_refused(404, "not_found", "Customer not found")
@@ -83,6 +83,14 @@ def delete_customer(cloud: SimCloud, ask: Ask) -> Answer:
     cloud.accounts.forget_customer(customer)
     cloud.history.note(What.CUSTOMER_DELETED, account=customer.username)
     return OK
+
+
+def change_customer(cloud: SimCloud, ask: Ask) -> Answer:
+    """PUT /v1/products/:p/customers/:email: a new password, which only customers with passwords have."""
+    product = product_for_caller(cloud, ask, "customers:update")
+    if cloud.accounts.customer(ask.path_args["customer"], product.id) is None:
+        raise oauth_refused(404, "not_found", "Customer not found")
+    raise oauth_refused(400, "invalid_request", "The customer has no password")
 
 
 # --- claim codes ---

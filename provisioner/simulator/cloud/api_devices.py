@@ -23,7 +23,7 @@ def _handshake(device: SimDevice) -> float:
     return device.last_handshake_at.timestamp() if device.last_handshake_at else 0.0
 
 
-def _reachable(cloud: SimCloud, ask: Ask) -> SimDevice:
+def reachable_device(cloud: SimCloud, ask: Ask) -> SimDevice:
     """The device in the path: the caller's own, or one of a product the caller may see. Raises Refused (family B)."""
     token = caller(cloud, ask)
     device = cloud.find_device(ask.path_args["device"])
@@ -37,18 +37,18 @@ def _reachable(cloud: SimCloud, ask: Ask) -> SimDevice:
 
 def show_own_device(cloud: SimCloud, ask: Ask) -> Answer:
     """GET /v1/devices/:id."""
-    return Answer(user_device(_reachable(cloud, ask), cloud.clock.seconds(), cloud.rules))
+    return Answer(user_device(reachable_device(cloud, ask), cloud.clock.seconds(), cloud.rules))
 
 
 def change_own_device(cloud: SimCloud, ask: Ask) -> Answer:
     """PUT /v1/devices/:id."""
-    device = _reachable(cloud, ask)
+    device = reachable_device(cloud, ask)
     return Answer({"id": device.id, **change(device, ask), "updated_at": stamp(cloud.clock.now())})
 
 
 def ping_own_device(cloud: SimCloud, ask: Ask) -> Answer:
     """PUT /v1/devices/:id/ping."""
-    return ping(cloud, _reachable(cloud, ask))
+    return ping(cloud, reachable_device(cloud, ask))
 
 
 def unclaim_own_device(cloud: SimCloud, ask: Ask) -> Answer:
@@ -63,7 +63,7 @@ def unclaim_own_device(cloud: SimCloud, ask: Ask) -> Answer:
 
 def read_variable(cloud: SimCloud, ask: Ask) -> Answer:
     """GET /v1/devices/:id/:variable."""
-    device = _reachable(cloud, ask)
+    device = reachable_device(cloud, ask)
     name = ask.path_args["variable"]
     if not device.online or device.last_heard is None or device.last_handshake_at is None:
         raise said_no(408, "timed out")
@@ -150,7 +150,7 @@ def look_up_serial(cloud: SimCloud, ask: Ask) -> Answer:
 
 def send_public_key(cloud: SimCloud, ask: Ask) -> Answer:
     """POST /v1/provisioning/:id: a bare JSON string. A device that is not the caller's is refused (seed 004)."""
-    device = _reachable(cloud, ask)
+    device = reachable_device(cloud, ask)
     key = ask.text("publicKey")
     if not key:
         raise said_no(400, "publicKey is required")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from provisioner.simulator.cloud.api import (
     NO_CONTENT,
@@ -12,13 +12,24 @@ from provisioner.simulator.cloud.api import (
     caller,
     device_of_product,
     may_see,
+    not_for_api_users,
     product_for_caller,
 )
 from provisioner.simulator.cloud.fleet import ImportLists
-from provisioner.simulator.cloud.rows import Row, page_of, product_device, product_object, product_row, select, stamp
+from provisioner.simulator.cloud.rows import (
+    Row,
+    newest_first,
+    page_of,
+    page_of_many,
+    product_device,
+    product_object,
+    product_row,
+    select,
+    stamp,
+)
 from provisioner.simulator.cloud.rules import CloudRules, Json, permission_denied, said_no
 from provisioner.simulator.cloud.sim_cloud import SimCloud
-from provisioner.simulator.cloud.state import SimAccount, SimDevice, SimProduct, What
+from provisioner.simulator.cloud.state import SimAccount, SimDevice, SimProduct, TokenKind, What
 
 
 def show_product(cloud: SimCloud, ask: Ask) -> Answer:
@@ -29,6 +40,8 @@ def show_product(cloud: SimCloud, ask: Ask) -> Answer:
         raise said_no(404, "Product not found.")
     if not may_see(cloud, token, product.id):
         raise permission_denied()
+    if token.kind is TokenKind.API_USER and "products:get" not in token.scopes:
+        raise not_for_api_users()
     shown = product_object(product, len(cloud.fleet.listed(product.id)), cloud.account)
     return Answer({"product": [shown] if cloud.rules.product_shape == "array" else shown})
 
@@ -38,9 +51,14 @@ def show_product(cloud: SimCloud, ask: Ask) -> Answer:
 
 def list_devices(cloud: SimCloud, ask: Ask) -> Answer:
     """GET /v1/products/:p/devices."""
-    product = product_for_caller(cloud, ask)
+    product = product_for_caller(cloud, ask, "devices:list")
     now_s = cloud.clock.seconds()
-    page, meta = page_of(select(cloud.fleet.listed(product.id), ask.query), ask.query, cloud.rules)
+    if newest_first(ask.query):
+        total = len(cloud.fleet.listed(product.id))
+        page: Sequence[SimDevice]
+        page, meta = page_of_many(cloud.fleet.newest(product.id), total, ask.query, cloud.rules)
+    else:
+        page, meta = page_of(select(cloud.fleet.listed(product.id), ask.query), ask.query, cloud.rules)
     customers: dict[str, Json] = {}
     for device in page:
         owner = device.shown_owner(now_s)
@@ -52,7 +70,7 @@ def list_devices(cloud: SimCloud, ask: Ask) -> Answer:
 
 def show_device(cloud: SimCloud, ask: Ask) -> Answer:
     """GET /v1/products/:p/devices/:id."""
-    product = product_for_caller(cloud, ask)
+    product = product_for_caller(cloud, ask, "devices:get")
     device = device_of_product(cloud, ask, product)
     return Answer(product_device(device, product, cloud.clock.seconds(), cloud.rules))
 
@@ -62,7 +80,7 @@ def show_device(cloud: SimCloud, ask: Ask) -> Answer:
 
 def import_devices(cloud: SimCloud, ask: Ask) -> Answer:
     """POST /v1/products/:p/devices: `id`, `ids`, `ids[]`, or a list in the part `file`."""
-    product = product_for_caller(cloud, ask)
+    product = product_for_caller(cloud, ask, "devices:import")
     passed = list(_identifiers(ask))
     if not passed:
         raise said_no(400, "No device identifiers given: use id, ids or file")
@@ -120,7 +138,7 @@ def _import_reply(lists: ImportLists, rules: CloudRules) -> Row:
 
 def change_devices(cloud: SimCloud, ask: Ask) -> Answer:
     """PUT /v1/products/:p/devices: add or remove groups of many devices at once."""
-    product = product_for_caller(cloud, ask)
+    product = product_for_caller(cloud, ask, "devices:update")
     metadata = ask.body.fields.get("metadata")
     if ask.text("action") != "groups" or not isinstance(metadata, dict):
         raise said_no(400, "action must be groups, with metadata")
@@ -139,7 +157,7 @@ def _names(value: Json) -> tuple[str, ...]:
 
 def change_device(cloud: SimCloud, ask: Ask) -> Answer:
     """PUT /v1/products/:p/devices/:id: only what changed is echoed."""
-    product = product_for_caller(cloud, ask)
+    product = product_for_caller(cloud, ask, "devices:update")
     device = device_of_product(cloud, ask, product)
     changed = change(device, ask)
     fields = ask.body.fields
@@ -169,7 +187,7 @@ def change(device: SimDevice, ask: Ask) -> Row:
 
 def remove_device(cloud: SimCloud, ask: Ask) -> Answer:
     """DELETE /v1/products/:p/devices/:id; a customer's device is unclaimed; `deny` refuses a quarantined one."""
-    product = product_for_caller(cloud, ask)
+    product = product_for_caller(cloud, ask, "devices:remove")
     device = device_of_product(cloud, ask, product)
     if ask.truth("deny") and device.quarantined_in == product.id:
         device.denied = True
@@ -184,14 +202,14 @@ def remove_device(cloud: SimCloud, ask: Ask) -> Answer:
 
 def release_device(cloud: SimCloud, ask: Ask) -> Answer:
     """DELETE /v1/products/:p/devices/:id/owner: unclaim, whoever owns it, online or not."""
-    device = device_of_product(cloud, ask, product_for_caller(cloud, ask))
+    device = device_of_product(cloud, ask, product_for_caller(cloud, ask, "devices:release"))
     cloud.fleet.unclaim(device, how="released by the product")
     return OK
 
 
 def ping_device(cloud: SimCloud, ask: Ask) -> Answer:
     """PUT /v1/products/:p/devices/:id/ping."""
-    device = device_of_product(cloud, ask, product_for_caller(cloud, ask))
+    device = device_of_product(cloud, ask, product_for_caller(cloud, ask, "devices:ping"))
     return ping(cloud, device)
 
 

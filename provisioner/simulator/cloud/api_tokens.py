@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from provisioner.simulator.cloud.api import NO_CONTENT, OK, Answer, Ask, account_of_caller, caller, product_for_caller
 from provisioner.simulator.cloud.rows import product_object, stamp
-from provisioner.simulator.cloud.rules import NO_STORE, Json, Refused, oauth_refused, said_no
+from provisioner.simulator.cloud.rules import NO_STORE, Json, Refused, claim_refused, oauth_refused, said_no
 from provisioner.simulator.cloud.sim_cloud import SimCloud
 from provisioner.simulator.cloud.state import SimAccount, SimClient, SimProduct, SimToken, TokenKind, What
 
@@ -117,6 +118,21 @@ def _life_s(cloud: SimCloud, ask: Ask) -> int:
 # --- access tokens ---
 
 
+def list_tokens(cloud: SimCloud, ask: Ask) -> Answer:
+    """GET /v1/access_tokens with the user's name and password as Basic credentials: a bare array (recorded)."""
+    name, password = ask.basic or ("", "")
+    if cloud.accounts.user(name) is None:
+        raise claim_refused(400, "Unknown user")
+    user = cloud.accounts.user_by_password(name, password)
+    if user is None:
+        raise claim_refused(401, "Bad password")
+    rows: list[Json] = [
+        {"token": token.access, "expires_at": _ends(cloud, token), "client": token.client_id}
+        for token in cloud.accounts.tokens_of(user)
+    ]
+    return Answer(rows)
+
+
 def show_current_token(cloud: SimCloud, ask: Ask) -> Answer:
     """GET /v1/access_tokens/current."""
     token = caller(cloud, ask)
@@ -157,19 +173,23 @@ def _client_object(client: SimClient) -> dict[str, Json]:
 
 def list_clients(cloud: SimCloud, ask: Ask) -> Answer:
     """GET /v1/products/:p/clients, without secrets."""
-    product = product_for_caller(cloud, ask)
+    product = product_for_caller(cloud, ask, "clients:list")
     found = [client for client in cloud.accounts.clients.values() if client.product_id == product.id]
     return Answer({"ok": True, "clients": [_client_object(client) for client in found]})
 
 
 def create_client(cloud: SimCloud, ask: Ask) -> Answer:
     """POST /v1/products/:p/clients; the only time the secret is shown."""
-    product = product_for_caller(cloud, ask)
+    product = product_for_caller(cloud, ask, "clients:create")
+    client = cloud.accounts.add_client(*_name_and_kind(ask), product)
+    return Answer({"ok": True, "client": {**_client_object(client), "secret": client.secret}})
+
+
+def _name_and_kind(ask: Ask) -> tuple[str, str]:
     name, kind = ask.text("name"), ask.text("type") or "installed"
     if not name or kind not in ("installed", "web"):
         raise oauth_refused(400, "invalid_request", "name and type (installed or web) are required")
-    client = cloud.accounts.add_client(name, kind, product)
-    return Answer({"ok": True, "client": {**_client_object(client), "secret": client.secret}})
+    return name, kind
 
 
 def _client_in_path(cloud: SimCloud, ask: Ask, product: SimProduct) -> SimClient:
@@ -181,16 +201,59 @@ def _client_in_path(cloud: SimCloud, ask: Ask, product: SimProduct) -> SimClient
 
 def rename_client(cloud: SimCloud, ask: Ask) -> Answer:
     """PUT /v1/products/:p/clients/:id; only the name can change here."""
-    old = _client_in_path(cloud, ask, product_for_caller(cloud, ask))
-    client = SimClient(old.id, old.secret, ask.text("name") or old.name, old.type, old.product_id)
+    return _renamed(cloud, ask, _client_in_path(cloud, ask, product_for_caller(cloud, ask, "clients:update")))
+
+
+def _renamed(cloud: SimCloud, ask: Ask, old: SimClient) -> Answer:
+    client = replace(old, name=ask.text("name") or old.name)
     cloud.accounts.clients[client.id] = client
     return Answer({"ok": True, "client": _client_object(client)})
 
 
 def delete_client(cloud: SimCloud, ask: Ask) -> Answer:
     """DELETE /v1/products/:p/clients/:id."""
-    client = _client_in_path(cloud, ask, product_for_caller(cloud, ask))
+    client = _client_in_path(cloud, ask, product_for_caller(cloud, ask, "clients:remove"))
     del cloud.accounts.clients[client.id]
+    return NO_CONTENT
+
+
+# --- OAuth clients of an account ---
+
+
+def _own_clients(cloud: SimCloud, ask: Ask) -> list[SimClient]:
+    """Clients of the account itself: theirs are user-level tokens. The public ones belong to nobody."""
+    account = account_of_caller(cloud, ask)
+    return [client for client in cloud.accounts.clients.values() if client.owner_id == account.id]
+
+
+def list_own_clients(cloud: SimCloud, ask: Ask) -> Answer:
+    """GET /v1/clients."""
+    return Answer({"ok": True, "clients": [_client_object(client) for client in _own_clients(cloud, ask)]})
+
+
+def create_own_client(cloud: SimCloud, ask: Ask) -> Answer:
+    """POST /v1/clients; the only time the secret is shown."""
+    account = account_of_caller(cloud, ask)
+    name, kind = _name_and_kind(ask)
+    client = cloud.accounts.add_client(name, kind, None, owner_id=account.id)
+    return Answer({"ok": True, "client": {**_client_object(client), "secret": client.secret}})
+
+
+def _own_client_in_path(cloud: SimCloud, ask: Ask) -> SimClient:
+    found = next((one for one in _own_clients(cloud, ask) if one.id == ask.path_args["client"]), None)
+    if found is None:
+        raise said_no(404, "Client not found")
+    return found
+
+
+def rename_own_client(cloud: SimCloud, ask: Ask) -> Answer:
+    """PUT /v1/clients/:id."""
+    return _renamed(cloud, ask, _own_client_in_path(cloud, ask))
+
+
+def delete_own_client(cloud: SimCloud, ask: Ask) -> Answer:
+    """DELETE /v1/clients/:id."""
+    del cloud.accounts.clients[_own_client_in_path(cloud, ask).id]
     return NO_CONTENT
 
 

@@ -39,6 +39,7 @@ class Fleet:
         self._listed: dict[int, dict[str, SimDevice]] = {}
         self._sorted: dict[int, list[SimDevice]] = {}
         self._owned: dict[str, dict[str, SimDevice]] = {}  # by the owner's account ID
+        self._connected: dict[str, SimDevice] = {}  # in the order of their last connection
         self._import_calls = 0
 
     # --- looking ---
@@ -63,6 +64,17 @@ class Fleet:
             found = sorted(self._listed.get(product_id, {}).values(), key=lambda device: device.id)
             self._sorted[product_id] = found
         return found
+
+    def newest(self, product_id: int) -> Iterator[SimDevice]:
+        """The product's devices, last connection first; those that never connected last, by ID."""
+        listed = self._listed.get(product_id, {})
+        yield from (device for device in reversed(self._connected.values()) if device.id in listed)
+        yield from (device for device in self.listed(product_id) if device.last_handshake_at is None)
+
+    def heard(self, device: SimDevice) -> None:
+        """The device has just connected: it is the newest now."""
+        self._connected.pop(device.id, None)
+        self._connected[device.id] = device
 
     def owned_by(self, account: SimAccount, now_s: float) -> Iterator[SimDevice]:
         """The devices whose owner *field* shows this account, in order of ownership."""

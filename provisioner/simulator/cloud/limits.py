@@ -42,6 +42,7 @@ class Limits:
         self.requests = SlidingCount(rules.requests_per_5min, WINDOW_S)
         self.token_calls = SlidingCount(rules.token_calls_per_5min, WINDOW_S)
         self.token_lists = SlidingCount(rules.token_calls_per_5min, WINDOW_S)
+        self.streams = SlidingCount(rules.streams_per_5min, WINDOW_S)
         self._serial_lookups: dict[str, SlidingCount] = {}
         self.requests_by_window: Counter[int] = Counter()
         self.token_failures = 0  # in a row
@@ -62,6 +63,10 @@ class Limits:
             return False
         self.requests_by_window[int(now_s // WINDOW_S)] += 1
         return True
+
+    def admits_stream(self, now_s: float) -> bool:
+        """Whether one more event stream may be opened now."""
+        return self.streams.admits(now_s)
 
     def admits_serial_lookup(self, username: str, now_s: float) -> bool:
         """Whether this user may look up one more serial number within the hour."""

@@ -8,8 +8,9 @@ Rule 2: dicts are made here, at the edge, and nothing reads them again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TypeVar
 
 from provisioner.simulator.cloud.rules import CloudRules, Json
@@ -149,11 +150,32 @@ def _whole(text: str | None) -> int | None:
 
 def page_of(items: Sequence[T], query: Mapping[str, str], rules: CloudRules) -> tuple[Sequence[T], Row]:
     """The page asked for and its `meta`. Both page-size names are taken; a page past the end is empty."""
+    first, size = _place(query, rules)
+    return items[first : first + size], {"total_pages": math.ceil(len(items) / size)}
+
+
+def page_of_many(items: Iterator[T], total: int, query: Mapping[str, str], rules: CloudRules) -> tuple[list[T], Row]:
+    """As `page_of`, of items that come one by one: a product of a million is not put in order for its first page."""
+    first, size = _place(query, rules)
+    return list(islice(items, first, first + size)), {"total_pages": math.ceil(total / size)}
+
+
+def _place(query: Mapping[str, str], rules: CloudRules) -> tuple[int, int]:
+    """Where the page begins, and how long it is."""
     size = _whole(query.get("perPage") or query.get("per_page")) or rules.page_devices_default
     if rules.page_devices_max is not None:
         size = min(size, rules.page_devices_max)
-    page = _whole(query.get("page")) or 1
-    return items[(page - 1) * size : page * size], {"total_pages": math.ceil(len(items) / size)}
+    return ((_whole(query.get("page")) or 1) - 1) * size, size
+
+
+_FILTERS = ("deviceId", "deviceName", "serialNumber", "quarantined", "groups")
+
+
+def newest_first(query: Mapping[str, str]) -> bool:
+    """Whether the list is asked for in its own order: last connection, newest first, without a filter."""
+    plain = not any(query.get(name) for name in _FILTERS)
+    by_connection = query.get("sortAttr", "lastConnection") == "lastConnection"
+    return plain and by_connection and query.get("sortDir", "desc").lower() != "asc"
 
 
 def _in_groups(query: Mapping[str, str]) -> Callable[[SimDevice], bool]:

@@ -52,6 +52,9 @@ class CloudRules:
     lockout_s: float = 1800.0
     lockout_of: Literal["everything", "tokens"] = "everything"
     serial_lookups_per_h: int = 50
+    streams_per_5min: int = 100
+    streams_max: int = 100  # open at once; beyond either: 529
+    event_keep_alive_s: float = 9.0  # a lone newline; the prose speaks of 60, clients give up after 13 to 15
     busy_retry_after_s: int | None = None
     busy_body: Literal["json", "html"] = "json"
     # 11, 13: shapes and tokens

@@ -14,9 +14,8 @@ from hypercorn.config import Config
 from hypercorn.protocol.events import StreamClosed
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.trio import serve
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from provisioner.simulator.cloud.http import AnswerCut
+from provisioner.simulator.cloud.http import AnswerCut, ASGIApp, Receive, Scope, Send
 
 GRACE_S = 1.0
 KEEP_ALIVE_S = 75.0  # nginx's default
@@ -33,6 +32,8 @@ class CuttingApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app for one request."""
+        if scope["type"] == "lifespan":
+            raise NotImplementedError("the cloud has nothing to start")  # which tells the server so, by ASGI's rules
         try:
             await self._app(scope, receive, send)
         except AnswerCut:

@@ -12,6 +12,7 @@ from collections import Counter
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.cloud.accounts import Accounts, Mint
 from provisioner.simulator.cloud.claims import Claims
+from provisioner.simulator.cloud.events import EventHub
 from provisioner.simulator.cloud.fleet import Fleet
 from provisioner.simulator.cloud.limits import Limits
 from provisioner.simulator.cloud.rules import CloudRules
@@ -58,6 +59,7 @@ class SimCloud:
         self.clock_skew_s = 0.0
         self.history = History(clock, spool)
         self.limits = Limits(rules)
+        self.events = EventHub(clock=clock, dice=dice, faults=faults, rules=rules)
         self.mint = Mint(dice)
         self.accounts = Accounts(self.mint, rules)
         self.fleet = Fleet(self.accounts, self.history, rules, dice)
@@ -145,6 +147,8 @@ class SimCloud:
         device.last_handshake_at = device.last_heard = self.clock.now()
         self._handshakes[device.id] += 1
         self.history.note(What.ONLINE, device=device.id)
+        self.fleet.heard(device)
+        self.events.publish("spark/status", "online", device)
         if device.firmware_product_id is not None and device.product_id is None and device.quarantined_in is None:
             self.fleet.quarantine(device, device.firmware_product_id)
             self.history.note(What.QUARANTINED, device=device.id)
@@ -159,6 +163,7 @@ class SimCloud:
         if device is not None and device.online:
             device.online = False
             self.history.note(What.OFFLINE, device=device.id)
+            self.events.publish("spark/status", "offline", device)
 
     # --- looking ---
 

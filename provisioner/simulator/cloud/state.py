@@ -8,14 +8,16 @@ a token not at all.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.spool import Spool
 
 PHOTON = 6
+VARIABLES: Mapping[str, int] = MappingProxyType({"temp": 1083})  # what the simulated firmware offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,14 @@ class SimAccount:
 
 @dataclass(frozen=True, slots=True)
 class SimClient:
-    """An OAuth client; `product_id` None for the public ones that user logins go through."""
+    """An OAuth client of a product, or of an account (`owner_id`); of neither: the public ones of user logins."""
 
     id: str
     secret: str = field(repr=False)
     name: str
     type: str
     product_id: int | None
+    owner_id: str | None = None
 
 
 class TokenKind(enum.Enum):
@@ -59,11 +62,12 @@ class TokenKind(enum.Enum):
     USER = "user"
     PRODUCT = "product"
     CUSTOMER = "customer"
+    API_USER = "api user"  # a program on a product's team; may do what its scopes say
 
 
 @dataclass(frozen=True, slots=True)
 class SimToken:
-    """An access token with its refresh token. Times are the clock's seconds; None never ends."""
+    """An access token with its refresh token. Times are the clock's seconds; None never ends. `scopes`: API users'."""
 
     kind: TokenKind
     access: str = field(repr=False)
@@ -73,6 +77,7 @@ class SimToken:
     product_id: int | None
     expires_s: float | None
     refresh_until_s: float | None
+    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -114,7 +119,7 @@ class SimDevice:
     development: bool = False
     groups: tuple[str, ...] = ()
     desired_firmware_version: int | None = None
-    variables: dict[str, int] = field(default_factory=lambda: {"temp": 1083})
+    variables: Mapping[str, int] = field(default_factory=lambda: VARIABLES)
     public_key: str | None = None
 
     def shown_owner(self, now_s: float) -> SimAccount | None:

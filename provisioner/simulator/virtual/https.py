@@ -8,17 +8,14 @@ whatever else it raises is a bug and goes up.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import unquote
 
 import h11
 import trio
 
-Message: TypeAlias = MutableMapping[str, Any]
-ASGIApp: TypeAlias = Callable[
-    [MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
-]
+from provisioner.simulator.cloud.http import ASGIApp, Message
+
 _READ_BYTES = 65_536
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.simulator.clock import SimClock
-from provisioner.simulator.cloud.http import ROUTES, AnswerCut, cloud_app
+from provisioner.simulator.cloud.http import AnswerCut, cloud_app
+from provisioner.simulator.cloud.routes import ROUTES
 from provisioner.simulator.cloud.sim_cloud import CloudRules, SimCloud, What
 from provisioner.simulator.faults import Dice, Faults
 
@@ -165,7 +166,7 @@ FIELD_NAMES = (
     "development desired_firmware_version publicKey deny request_transfer username password refresh_token"
 )
 FIELDS = st.sampled_from(FIELD_NAMES.split())
-PATHS = st.sampled_from(sorted(ROUTES))
+PATHS = st.sampled_from(sorted(path for path in ROUTES if "events" not in path))  # streams have no end
 ARGS = st.sampled_from(["1319", DEVICE, "nonsense", "%00", "temp", "current", "a" * 300])
 
 

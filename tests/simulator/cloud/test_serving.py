@@ -10,7 +10,6 @@ from functools import partial
 import httpx
 import pytest
 import trio
-from starlette.routing import Router
 
 from provisioner.simulator.cloud.http import cloud_app
 from provisioner.simulator.cloud.serving import serve_cloud
@@ -187,7 +186,7 @@ async def test_a_bug_in_the_app_stops_the_server_with_its_exception():
 
     async def run():
         async with trio.open_nursery() as nursery:
-            port = await nursery.start(partial(serve_cloud, Router(default=buggy)))
+            port = await nursery.start(partial(serve_cloud, buggy))
             async with httpx.AsyncClient(trust_env=False) as http:
                 await http.get(f"http://127.0.0.1:{port}/")
 
