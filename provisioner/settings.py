@@ -118,6 +118,7 @@ class Budgets(_Part):
     confirm_poll_longest_s: Seconds = 5.0
     cloud_clock_tolerance_s: Seconds = 2.0
     setup_network_back_s: Seconds = 15.0  # a beacon younger than this after connect-ap may be a stale scan
+    wifi_refused_after_s: Seconds = 30.0  # a wrong Wi-Fi password brings the setup network back after 35-60
     site_probe_s: Seconds = 10.0
     site_hold_max_s: Seconds = 600.0
     idle_stop_s: Seconds = 900.0

@@ -134,7 +134,7 @@ def _block(name: str, values: Mapping[str, object]) -> list[str]:
 _BUDGET_SLACK = 2.0  # loopback and Python are not twelve times as fast as reality
 _NOT_SCALED = {"claim_code_age_s"}
 # A beacon is old, and a wait between acts short, in the world's time; deadlines get slack for this computer.
-_EXACT = {"setup_network_back_s", "configure_to_connect_s", "scan_pause_s", "site_probe_s"}
+_EXACT = {"setup_network_back_s", "wifi_refused_after_s", "configure_to_connect_s", "scan_pause_s", "site_probe_s"}
 IDLE_STOP_S = 15.0
 
 

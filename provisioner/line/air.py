@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from provisioner.line.tray import Manifest
 from provisioner.model import DeviceID, ListedDevice, SetupNetwork
 
+WAITS_S = 120.0  # longer than a dozen visits: a board that every station hears weakly must not wait for ever
 HEARD_MAX = 2048  # a hall full of Photons; beyond it the ones heard longest ago are forgotten
 
 
@@ -26,10 +27,13 @@ class _Heard:
     """What is remembered of one BSSID. Times are trio's."""
 
     ssid: str
+    free_since_s: float
     device: DeviceID | None = None
     leased_by: str | None = None
     leave_alone_until_s: float = -math.inf
     told_s: float = -math.inf
+    settled: bool = False  # the device that answered there has an outcome since
+    looked_twice: bool = False
     misses: int = 0
     connected_s: float | None = None
     absent_since_connect: bool = False
@@ -39,7 +43,12 @@ class _Heard:
 
 @dataclass(frozen=True, slots=True)
 class CameBack:
-    """A device told to connect is heard again: `left_first` tells a refused network from an ignored command."""
+    """The network of a device told to connect is heard again.
+
+    `left_first`: it had gone, and came back as late as a refused Wi-Fi password brings it back. Otherwise the command
+    may have been ignored, another unit may beacon under the same BSSID, or old firmware beacons on while it is online
+    (facts: photon-softap 5.4, 7): only the cloud, or who answers there, can tell.
+    """
 
     device: DeviceID
     left_first: bool
@@ -48,30 +57,33 @@ class CameBack:
 class Air:
     """The shared memory of all stations of a run."""
 
-    def __init__(self, *, back_after_s: float, signal_floor_dbm: int) -> None:
+    def __init__(self, *, back_after_s: float, refused_after_s: float, signal_floor_dbm: int) -> None:
         self._back_after_s = back_after_s
+        self._refused_after_s = refused_after_s
         self._signal_floor_dbm = signal_floor_dbm
         self._heard: dict[str, _Heard] = {}
         self._keys: dict[DeviceID, set[str]] = {}  # where each device answered last
+        self._told: set[str] = set()  # whose devices were told to connect and are not settled
 
     def hear(self, networks: Sequence[SetupNetwork]) -> list[CameBack]:
         """Take in one fresh scan; return the devices that came back after being told to connect."""
         present = {network.key for network in networks}
-        for bssid, heard in self._heard.items():
-            if heard.connected_s is not None and bssid not in present:
-                heard.absent_since_connect = True
+        for key in self._told - present:
+            self._heard[key].absent_since_connect = True
         back: list[CameBack] = []
         for network in networks:
             heard = self._remember(network)
             heard.last_heard_s = max(heard.last_heard_s, network.heard_s)
-            if (
-                heard.connected_s is not None
-                and heard.device is not None
-                and network.heard_s >= heard.connected_s + self._back_after_s
-            ):
-                heard.back = CameBack(heard.device, heard.absent_since_connect)
+            if heard.connected_s is None or heard.device is None:
+                continue
+            after_s = self._refused_after_s if heard.absent_since_connect else self._back_after_s
+            if network.heard_s < heard.connected_s + after_s or (heard.back and not heard.absent_since_connect):
+                continue
+            heard.back = CameBack(heard.device, heard.absent_since_connect)
+            back.append(heard.back)
+            if heard.absent_since_connect:
                 heard.connected_s = None
-                back.append(heard.back)
+                self._told.discard(network.key)
         return back
 
     def choose(
@@ -82,7 +94,7 @@ class Air:
         now_s: float,
         fits: Callable[[SetupNetwork, DeviceID | None], bool],
     ) -> SetupNetwork | None:
-        """Lease the strongest free network that `fits`, or None. Unknown devices come before failed ones."""
+        """Lease the strongest free network that `fits`, or None; see `_order`."""
         free = [
             network
             for network in networks
@@ -92,18 +104,27 @@ class Air:
         ]
         if not free:
             return None
-        best = min(free, key=lambda network: (self._heard[network.key].misses, -network.signal_dbm, network.key))
+        best = min(free, key=lambda network: self._order(network, now_s))
         self._heard[best.key].leased_by = station
         return best
 
-    def give_back(self, network: SetupNetwork) -> None:
+    def _order(self, network: SetupNetwork, now_s: float) -> tuple[int, float, int, str]:
+        """Unknown boards before those known from before; the strongest, but one that waited too long comes first."""
+        heard = self._heard[network.key]
+        waited_s = now_s - heard.free_since_s
+        turn = -waited_s if waited_s > WAITS_S else 0.0
+        return heard.misses + heard.settled, turn, -network.signal_dbm, network.key
+
+    def give_back(self, network: SetupNetwork, *, now_s: float) -> None:
         """End the lease."""
-        self._heard[network.key].leased_by = None
+        heard = self._heard[network.key]
+        heard.leased_by, heard.free_since_s = None, now_s
 
     def learn(self, network: SetupNetwork, device: DeviceID) -> None:
         """Remember who answered there, until somebody else does."""
         heard = self._heard[network.key]
         self._forget_device(network.key, heard)
+        heard.settled = False
         heard.device, heard.back = device, None  # it listens: what was heard after an earlier visit is settled
         self._keys.setdefault(device, set()).add(network.key)
 
@@ -122,12 +143,26 @@ class Air:
         heard = self._heard[network.key]
         heard.connected_s, heard.absent_since_connect, heard.back = now_s, False, None
         heard.told_s = now_s
+        self._told.add(network.key)
         heard.leave_alone_until_s = now_s + self._back_after_s
 
     def settled(self, device: DeviceID) -> None:
         """The device has an outcome: its network coming back is no longer news."""
         for key in self._keys.get(device, ()):
-            self._heard[key].connected_s = self._heard[key].back = None
+            heard = self._heard[key]
+            heard.connected_s, heard.back, heard.settled = None, None, True
+            self._told.discard(key)
+
+    def may_be_another(self, network: SetupNetwork) -> bool:
+        """Whether another unit may answer there than the settled one that did: a network that is still heard long
+        after. It is worth one look."""
+        heard = self._heard[network.key]
+        late = network.heard_s > heard.told_s + self._refused_after_s
+        return heard.settled and late and not heard.looked_twice
+
+    def look_twice(self, network: SetupNetwork) -> None:
+        """That one look begins."""
+        self._heard[network.key].looked_twice = True
 
     def back_since_connect(self, device: DeviceID) -> CameBack | None:
         """The news that it came back, if it has no outcome since: for whoever was not there when it was told."""
@@ -145,7 +180,7 @@ class Air:
             heard is not None
             and heard.leased_by is None
             and now_s >= heard.leave_alone_until_s
-            and network.heard_s > heard.told_s
+            and network.heard_s > heard.told_s + self._back_after_s
         )
 
     def _remember(self, network: SetupNetwork) -> _Heard:
@@ -153,7 +188,7 @@ class Air:
         if heard is None:
             if len(self._heard) >= HEARD_MAX:
                 self._forget_oldest()
-            heard = self._heard[network.key] = _Heard(network.ssid)
+            heard = self._heard[network.key] = _Heard(network.ssid, free_since_s=network.heard_s)
         return heard
 
     def _forget_oldest(self) -> None:

@@ -1,7 +1,8 @@
 """The right claim code at the right time: made late, one use, one device, aged by a clock that never steps.
 
-Rule 1: a code is ready before the join, so no adapter waits for the cloud. How many lie ready follows from how
-many devices of each owner are still open, never more than `ready_max` in all.
+Rule 1: a code is ready before the device asks for it, so no adapter waits for the cloud. It is made as soon as a
+station knows whom it will be for (`expected`); besides, some lie ready for every owner whose devices are still open,
+never more than `ready_max` in all.
 Rule 2: a code that was sent to a device, or may have been, is never sent to another. One that grew old is dropped:
 the cloud's limit is an hour, ours 45 minutes (facts: particle-cloud 7).
 Rule 3: codes are never written down; the journal knows their fingerprints only.
@@ -10,7 +11,8 @@ Rule 3: codes are never written down; the journal knows their fingerprints only.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,7 +43,7 @@ class _Ready:
 
 
 class ClaimCodes:
-    """A small stock of codes for each owner. One `keep_stocked` task fills it; stations take from it."""
+    """A small stock of codes for each owner. A few `keep_stocked` tasks fill it; stations take from it."""
 
     def __init__(
         self,
@@ -68,17 +70,27 @@ class ClaimCodes:
         self._failing_since_s: float | None = None
         self._pauses = polls(*_PAUSES_S)
         self._ready: dict[Owner, deque[_Ready]] = {}
-        self._asked: deque[Owner] = deque(maxlen=64)
+        self._expected: Counter[Owner] = Counter()
+        self._making: Counter[Owner] = Counter()
         self._wake = trio.Event()
         self._arrived = trio.Event()
 
+    @contextmanager
+    def expected(self, owner: Owner) -> Iterator[None]:
+        """A device of this owner is on a station and will take a code within this block, or none if it fails before."""
+        self._expected[owner] += 1
+        self._wake.set()
+        try:
+            yield
+        finally:
+            self._expected[owner] -= 1
+            if not self._expected[owner]:
+                del self._expected[owner]
+
     async def take(self, owner: Owner, *, wait_s: float) -> ClaimCode:
         """Take a code for one device. Raises ClaimCodeUnavailable when none comes within `wait_s`."""
-        with trio.move_on_after(wait_s):
+        with self.expected(owner), trio.move_on_after(wait_s):
             while (code := self._pop(owner)) is None:
-                if owner not in self._asked:
-                    self._asked.append(owner)
-                self._wake.set()
                 await self._arrived.wait()
         self._wake.set()
         if code is None:
@@ -99,7 +111,7 @@ class ClaimCodes:
 
     async def stocked(self) -> None:
         """Wait until every wanted code lies ready: before a single radio leaves the uplink for a window."""
-        while self._next_wanted() is not _NOBODY:
+        while self._making.total() or self._next_wanted() is not _NOBODY:
             self._wake.set()
             with trio.move_on_after(_LOOK_AGAIN_S):  # another station may take the last device that wanted one
                 await self._arrived.wait()
@@ -112,16 +124,17 @@ class ClaimCodes:
     async def _stock_one(self, owner: Owner) -> None:
         # Aged from before the request: the cloud's hour began somewhere after it.
         made_s = self._clock()
+        self._making[owner] += 1
         try:
             async with self._uplink.present():
                 code = await self._make(owner)
         except CloudError as fault:
             await self._after_fault(fault)
             return
+        finally:
+            self._making[owner] -= 1
         self._failing_since_s, self._pauses = None, polls(*_PAUSES_S)
         self._ready.setdefault(owner, deque()).append(_Ready(code, made_s))
-        if owner in self._asked:
-            self._asked.remove(owner)
         self._announce()
 
     async def _after_fault(self, fault: CloudError) -> None:
@@ -134,17 +147,32 @@ class ClaimCodes:
         await trio.sleep(next(self._pauses))
 
     def _next_wanted(self) -> Owner | object:
-        """Whose code to make next: asked for first, then one for every owner, then up to `each_max`."""
+        """Whose code to make next: who is expected first, then one for every owner, then up to `each_max`."""
         self._drop_old()
-        wanted = self._ledger.codes_wanted()
-        have = Counter({owner: len(stock) for owner, stock in self._ready.items()})
-        for owner in self._asked:
-            if wanted[owner] and not have[owner]:
+        for owner, count in self._expected.items():
+            if self._there(owner) < count and self._may_make(owner):
                 return owner
-        if have.total() >= self._ready_max:
+        if sum(len(stock) for stock in self._ready.values()) + self._making.total() >= self._ready_max:
             return _NOBODY
-        short = [owner for owner in wanted if have[owner] < min(wanted[owner], self._each_max)]
-        return min(short, key=lambda owner: have[owner]) if short else _NOBODY
+        return self._least_stocked()
+
+    def _least_stocked(self) -> Owner | object:
+        least, fewest = _NOBODY, self._each_max
+        for owner, open_devices in self._ledger.codes_wanted():
+            there = self._there(owner)
+            if there < min(open_devices, fewest) and self._may_make(owner):
+                if not there:
+                    return owner
+                least, fewest = owner, there
+        return least
+
+    def _there(self, owner: Owner) -> int:
+        """How many codes lie ready or are being made."""
+        return len(self._ready.get(owner, ())) + self._making[owner]
+
+    def _may_make(self, owner: Owner) -> bool:
+        """The first code of an owner comes alone: it may have to create the customer."""
+        return owner in self._ready or not self._making[owner]
 
     def _pop(self, owner: Owner) -> ClaimCode | None:
         self._drop_old()

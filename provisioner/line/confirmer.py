@@ -109,14 +109,17 @@ class Confirmer:
         # It may have been heard again before it came here: behind a full queue, or within a single radio's window.
         awaiting.back = self._air.back_since_connect(awaiting.device.id)
         self._room.add(awaiting)
-        self._room.push(awaiting, 0.0 if station is None or awaiting.back is not None else next(waits))
+        self._room.push(awaiting, 0.0 if station is None or awaiting.refused else next(waits))
 
     def setup_network_back(self, back: CameBack) -> None:
-        """A device that was told to connect is listening again: ask once more, then give it its outcome."""
+        """Its setup network is heard again. If it had left, its Wi-Fi was refused: ask once more, then end it.
+
+        If it never left, that says little (see `CameBack`): it keeps its time, and the news names it at the end.
+        """
         awaiting = self._room.get(back.device)
         if awaiting is not None:
             awaiting.back = back
-            if awaiting.turn is not None:
+            if awaiting.refused and awaiting.turn is not None:
                 self._room.push(awaiting, 0.0)
 
     @property
@@ -152,7 +155,7 @@ class Confirmer:
         return (
             awaiting.wanted.membership
             and awaiting.wanted.cloud_from is not None
-            and awaiting.back is None
+            and not awaiting.refused
             and not awaiting.alone
             and not self._room.is_over(awaiting)
         )
@@ -190,7 +193,7 @@ class Confirmer:
         last_chance = False
         try:
             async with self._uplink.present():
-                last_chance = awaiting.back is not None or self._room.is_over(awaiting)
+                last_chance = awaiting.refused or self._room.is_over(awaiting)
                 seen = await self._read(awaiting.device)
                 verdict = judge(seen, awaiting.wanted)
                 if verdict is Verdict.CLAIM_NOW and not awaiting.claimed:

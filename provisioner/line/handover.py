@@ -9,6 +9,7 @@ Rule 3: the owner is read before any write. The read was asked for ahead; waitin
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -68,22 +69,28 @@ class HandOver:
         device = self._accept(visit, await _repeat_once(channel.identify), wanted)
         self.shared.lookups.ahead(device)
         profile = self.shared.wifi[device.wifi] if device.wifi is not None else None
-        if profile is not None and profile[1] is not None:
-            await _repeat_once(channel.prepare)  # the owner is read meanwhile
-        seen = await self._owner(device)
-        self.scribe.append(
-            "device.identified",
-            **row_of(device),
-            ssid=printable(visit.network.ssid),
-            bssid=visit.network.bssid,
-            evidence=seen.evidence(),
-        )
-        self._refuse_takeover(device, seen)
+        with self._code_expected(device):
+            if profile is not None and profile[1] is not None:
+                await _repeat_once(channel.prepare)  # the owner is read, and a code made, meanwhile
+            seen = await self._owner(device)
+            self.scribe.append(
+                "device.identified",
+                **row_of(device),
+                ssid=printable(visit.network.ssid),
+                bssid=visit.network.bssid,
+                evidence=seen.evidence(),
+            )
+            self._refuse_takeover(device, seen)
         if device.claim.needs_claim_code:
             await self._claim(visit, device, channel)
         if profile is not None:
             await self._configure(visit, channel, *profile)
         await self._connect(visit, device, channel, link, seen)
+
+    def _code_expected(self, device: ListedDevice) -> AbstractContextManager[None]:
+        if not device.claim.needs_claim_code:
+            return nullcontext()
+        return self.shared.codes.expected(wanted_owner(device, self.shared.account))
 
     def _accept(self, visit: Visit, answered: DeviceID, wanted: Wanted) -> ListedDevice:
         """Decide, without waiting, whether this device is ours to work now; take it if so."""

@@ -122,7 +122,10 @@ class Ledger:
 
     def _count_code(self, device: ListedDevice, state: State, change: int) -> None:
         if state in _WANTS_CODE and device.claim.needs_claim_code:
-            self._codes_wanted[wanted_owner(device, self._account)] += change
+            owner = wanted_owner(device, self._account)
+            self._codes_wanted[owner] += change
+            if not self._codes_wanted[owner]:
+                del self._codes_wanted[owner]
 
     @staticmethod
     def _keep_evidence(standing: Standing, record: Record) -> None:
@@ -149,9 +152,9 @@ class Ledger:
         standing.with_station = None
         self._close(device, standing)
 
-    def codes_wanted(self) -> Counter[str | None]:
+    def codes_wanted(self) -> Iterator[tuple[str | None, int]]:
         """How many devices may still need a claim code, by owner (None: nobody's name, i.e. the account)."""
-        return +self._codes_wanted
+        return ((owner, count) for owner, count in self._codes_wanted.items() if count > 0)
 
     def may_visit(self, device: DeviceID) -> bool:
         """Whether a station may begin a visit to this device now."""

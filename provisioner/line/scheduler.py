@@ -43,7 +43,7 @@ from provisioner.settings import Settings
 from provisioner.softap.channel import SetupChannel
 
 _Args = TypeVarTuple("_Args")
-READERS = 4  # owner reads ahead of visits; each is one request of a few hundred milliseconds
+READERS = 4  # owner reads and claim codes ahead of visits; each is one request of a few hundred milliseconds
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,11 @@ class _Run:
         self.last_visit_s = trio.current_time()
         self.uplink = Uplink()
         self.hold = LineHold(parts.journal, same_fault_holds_at=limits.same_site_fault_holds_at)
-        self.air = Air(back_after_s=budgets.setup_network_back_s, signal_floor_dbm=limits.signal_floor_dbm)
+        self.air = Air(
+            back_after_s=budgets.setup_network_back_s,
+            refused_after_s=budgets.wifi_refused_after_s,
+            signal_floor_dbm=limits.signal_floor_dbm,
+        )
         account = settings.cloud.account
         membership, self.importer = _importer(parts)
         self.books = Books(parts.manifest, parts.ledger, parts.history, parts.journal, account)
@@ -183,8 +187,8 @@ class _Run:
 
     async def work(self, line: trio.Nursery) -> None:
         """Start everybody and wait until all devices ended, or nobody is left who could end them."""
-        line.start_soon(self.codes.keep_stocked)
         for _ in range(READERS):
+            line.start_soon(self.codes.keep_stocked)
             line.start_soon(self.lookups.work)
         for _ in range(self.parts.settings.limits.confirmations_at_once):
             line.start_soon(self.confirmer.work)

@@ -113,13 +113,17 @@ class Station:
             return True
         if wanted.device is not None and device != wanted.device:
             return False
-        return device not in self.shared.ledger.manifest or self.shared.ledger.may_visit(device)
+        if device not in self.shared.ledger.manifest or self.shared.ledger.may_visit(device):
+            return True
+        return self.shared.air.may_be_another(network)
 
     # --- visiting ---
 
     async def visit(self, network: SetupNetwork, wanted: Wanted | None = None) -> Visit:
         """Work one device from join to leave; the result is a value. Only our own bugs and cancellation raise."""
-        visit = Visit(network, trio.current_time())
+        visit = Visit(network, trio.current_time(), second_look=self.shared.air.may_be_another(network))
+        if visit.second_look:
+            self.shared.air.look_twice(network)
         self.scribe.append(
             "visit.started", ssid=printable(network.ssid), bssid=network.bssid, signal_dbm=network.signal_dbm
         )
@@ -146,7 +150,7 @@ class Station:
             seconds=round(trio.current_time() - visit.began_s, 3),
             **why_of(failure),
         )
-        shared.air.give_back(network)
+        shared.air.give_back(network, now_s=trio.current_time())
         if visit.device is not None:
             shared.ledger.let_go(visit.device.id)
             shared.lookups.forget(visit.device.id)
@@ -200,8 +204,10 @@ class Station:
         tries = air.misses(visit.network) + 1
         if isinstance(failure, NetworkNotFound):
             self._listened_s = -math.inf  # what we heard is no longer so: listen before the next
-        for_good = failure.again is Again.NEVER or (
-            visit.device is None and tries >= self.shared.limits.device_attempts_max
+        for_good = (
+            visit.second_look
+            or failure.again is Again.NEVER
+            or (visit.device is None and tries >= self.shared.limits.device_attempts_max)
         )
         air.leave_alone(visit.network, until_s=math.inf if for_good else now_s + 2.0 * tries)
 
@@ -225,6 +231,8 @@ class Station:
     def _judge_station(self, visit: Visit, failure: ProvisionerError) -> None:
         if failure.blame is Blame.STATION and failure.again is Again.NEXT_RUN:
             self.drain(failure)
+        elif visit.second_look:
+            return  # a network that only beacons is no fault of the adapter
         elif isinstance(failure, SwitchError) and failure.blame in (Blame.DEVICE, Blame.STATION):
             # Different units failing one after the other on one adapter: it is the adapter.
             if visit.network.key not in self.faults_in_row:

@@ -40,12 +40,16 @@ class HandedOver:
 
 @dataclass(slots=True)
 class Visit:
-    """One join and what came of it. `handed_over` and `failure` may both be set: a failed leave harms no device."""
+    """One join and what came of it. `handed_over` and `failure` may both be set: a failed leave harms no device.
+
+    `second_look`: the network is known from a device that has its outcome; somebody else may be there.
+    """
 
     network: SetupNetwork
     began_s: float
     step: Step = Step.JOINING
     joined: bool = False
+    second_look: bool = False
     device: ListedDevice | None = None
     stranger: DeviceID | None = None
     handed_over: HandedOver | None = None

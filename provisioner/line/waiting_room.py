@@ -50,6 +50,11 @@ class Awaiting:
         """The device that waits."""
         return self.wanted.device
 
+    @property
+    def refused(self) -> bool:
+        """Whether it is heard again as after a refused Wi-Fi password."""
+        return self.back is not None and self.back.left_first
+
 
 class WaitingRoom:
     """The waiting devices. `lost_s` tells for how long in all no question could be asked until now."""
@@ -82,8 +87,8 @@ class WaitingRoom:
         return self.clock_s() >= awaiting.deadline_s - _ROUNDING_S
 
     def pause_s(self, awaiting: Awaiting) -> float:
-        """How long until it is asked about again; at once if it was heard again while it was asked about."""
-        if awaiting.back is not None:
+        """How long until it is asked about again; at once if it was refused while it was asked about."""
+        if awaiting.refused:
             return 0.0
         return min(next(awaiting.waits), max(0.0, awaiting.deadline_s - self.clock_s()))
 

@@ -159,7 +159,8 @@ async def _shift(work):
 
 def habits(work):
     quick = 1 / work.stations
-    return Habits(boards_max=work.boards_per_station * work.stations, handling_s=(0.5 * quick, 1.5 * quick))
+    boards = work.boards_per_station * work.stations
+    return Habits(boards_max=boards, handling_s=(0.5 * quick, 1.5 * quick), pack_after_s=60)
 
 
 def _measured(work, end, meter, factory):

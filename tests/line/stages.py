@@ -245,7 +245,11 @@ class Bench:
         journal.subscribe(self.ledger.see)
         self.cloud, self.uplink = ScriptedCloud(*devices), Uplink()
         self.hold = LineHold(journal, same_fault_holds_at=self.limits.same_site_fault_holds_at)
-        self.air = Air(back_after_s=self.budgets.setup_network_back_s, signal_floor_dbm=self.limits.signal_floor_dbm)
+        self.air = Air(
+            back_after_s=self.budgets.setup_network_back_s,
+            refused_after_s=self.budgets.wifi_refused_after_s,
+            signal_floor_dbm=self.limits.signal_floor_dbm,
+        )
         self.lookups = Lookups(self.cloud.read, self.uplink, report=self.hold.report)
         self.codes = ClaimCodes(
             self.cloud.make,

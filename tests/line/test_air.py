@@ -5,7 +5,7 @@ import math
 import pytest
 from stages import manifest_of
 
-from provisioner.line.air import HEARD_MAX, Air, Suffixes, serial_suffix, suffix_of
+from provisioner.line.air import HEARD_MAX, WAITS_S, Air, Suffixes, serial_suffix, suffix_of
 from provisioner.model import ClaimPolicy, ClaimTo, DeviceID, ListedDevice, SetupNetwork
 
 ID = DeviceID.parse("3b0021001747353236343033")
@@ -18,7 +18,7 @@ def network(number, *, signal_dbm=-50, heard_s=0.0, ssid=None):
 
 @pytest.fixture
 def air():
-    return Air(back_after_s=15, signal_floor_dbm=-80)
+    return Air(back_after_s=15, refused_after_s=30, signal_floor_dbm=-80)
 
 
 def choose(air, networks, *, station="A", now_s=0.0, fits=lambda *_: True):
@@ -37,7 +37,7 @@ def test_the_strongest_free_network_is_leased(air):
 def test_a_lease_that_ended_can_be_had_again(air):
     only = network(1)
     choose(air, [only])
-    air.give_back(only)
+    air.give_back(only, now_s=0.0)
 
     assert choose(air, [only], station="B") == only
 
@@ -56,7 +56,7 @@ def test_a_network_to_be_left_alone_comes_round_later_and_after_fresh_ones(air):
     bad, fresh = network(1, signal_dbm=-30), network(2, signal_dbm=-70)
     choose(air, [bad])
     air.leave_alone(bad, until_s=10)
-    air.give_back(bad)
+    air.give_back(bad, now_s=0.0)
 
     assert choose(air, [bad], now_s=9) is None
     assert choose(air, [bad, fresh], now_s=11) == fresh
@@ -88,6 +88,54 @@ def test_a_device_that_never_left_ignored_the_command(air):
     assert back.left_first is False
 
 
+def test_a_network_back_sooner_than_a_refused_password_brings_it_back_says_nothing(air):
+    """Radios restart, scans miss a beacon, and old firmware beacons on."""
+    there = network(1)
+    choose(air, [there])
+    air.learn(there, ID)
+    air.told_to_connect(there, now_s=100)
+    air.hear([])
+
+    assert air.hear([network(1, heard_s=125)]) == []
+
+
+def test_a_network_that_never_left_and_then_does_is_news_again(air):
+    there = network(1)
+    choose(air, [there])
+    air.learn(there, ID)
+    air.told_to_connect(there, now_s=100)
+    assert [back.left_first for back in air.hear([network(1, heard_s=116)])] == [False]
+    assert air.hear([network(1, heard_s=118)]) == []
+    air.hear([])
+
+    assert [back.left_first for back in air.hear([network(1, heard_s=150)])] == [True]
+
+
+def test_a_board_that_has_waited_too_long_comes_before_stronger_ones(air):
+    """Else one that every station hears weakly would wait until the bench is empty."""
+    weak = network(1, signal_dbm=-75, heard_s=0.0)
+    assert choose(air, [weak, network(2, signal_dbm=-40)], now_s=1) == network(2, signal_dbm=-40)
+    late = WAITS_S + 1
+    heard = [network(1, signal_dbm=-75, heard_s=late), network(3, signal_dbm=-40, heard_s=late)]
+
+    assert choose(air, heard, now_s=late) == heard[0]
+
+
+def test_a_settled_network_that_is_heard_long_after_is_worth_one_look(air):
+    """Another unit may have the same BSSID."""
+    there = network(1)
+    choose(air, [there])
+    air.learn(there, ID)
+    air.told_to_connect(there, now_s=100)
+    air.settled(ID)
+    air.hear([network(1, heard_s=125)])
+    assert not air.may_be_another(network(1, heard_s=125))
+
+    assert air.may_be_another(network(1, heard_s=131))
+    air.look_twice(there)
+    assert not air.may_be_another(network(1, heard_s=140))
+
+
 def test_a_settled_device_coming_back_is_no_news(air):
     there = network(1)
     choose(air, [there])
@@ -110,7 +158,7 @@ def test_never_again_means_not_in_this_run(air):
     stranger = network(1)
     choose(air, [stranger])
     air.leave_alone(stranger, until_s=math.inf)
-    air.give_back(stranger)
+    air.give_back(stranger, now_s=0.0)
 
     assert choose(air, [stranger], now_s=1e9) is None
 

@@ -1,4 +1,4 @@
-"""A whole factory in virtual time: the real `app.run` over the simulated world, in memory, under a MockClock.
+"""A whole factory in virtual time: the real `app.run` and its own clients over the virtual network, under a MockClock.
 
 What a scenario changes: the boards and how they behave, the cloud's state, the settings. What it asks: the journal,
 the outcome of each device, and the checkers.
@@ -7,28 +7,25 @@ the outcome of each device, and the checkers.
 import io
 import random
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 
-import httpx
 import trio
 from rich.console import Console
 
 from provisioner import app
+from provisioner.demo.files import CUSTOMER_CLAIM, LineFile, TrayFile
+from provisioner.demo.virtual import VirtualFactory
 from provisioner.errors import ExitCode
-from provisioner.job import Job, prepare
+from provisioner.job import Job
 from provisioner.journal.reader import replay
 from provisioner.simulator.checkers import Truth, check_all
-from provisioner.simulator.clock import SimClock
 from provisioner.simulator.cloud.http import cloud_app
-from provisioner.simulator.cloud.sim_cloud import SimCloud
+from provisioner.simulator.cloud.sim_cloud import CloudRules
 from provisioner.simulator.factory_wifi import TEST_ROUTER
-from provisioner.simulator.faults import PROFILES, Dice
+from provisioner.simulator.faults import PROFILES
 from provisioner.simulator.operators import Habits
-from provisioner.simulator.world import World
 
-HEAD = "version: 1\nproduct: tempmon-v100\nwifi: factory-2g\n"
-CUSTOMER = 'claim: {to: customer, customer: "line3+{tray}@example.com"}\n'
+CUSTOMER = CUSTOMER_CLAIM
 
 
 @dataclass
@@ -41,7 +38,9 @@ class Factory:
     stations: int = 2
     uplink: str = "separate"
     claim: str = CUSTOMER
-    head: str = HEAD
+    product: str | None = "tempmon-v100"
+    wifi: str | None = "factory-2g"
+    rules: CloudRules = field(default_factory=CloudRules)
     budgets: dict = field(default_factory=dict)
     limits: dict = field(default_factory=dict)
     allow_takeover: tuple = ()
@@ -50,15 +49,27 @@ class Factory:
     habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self):
-        self.clock, self.dice = SimClock(), Dice(self.seed)
-        self.cloud = SimCloud(clock=self.clock, dice=self.dice, faults=self.faults)
-        self.world = World(seed=self.seed, cloud=self.cloud, faults=self.faults, clock=self.clock)
+        self.virtual = VirtualFactory(seed=self.seed, faults=self.faults, rules=self.rules)
+        self.clock, self.dice = self.virtual.clock, self.virtual.dice
+        self.cloud, self.world = self.virtual.cloud, self.virtual.world
+        self.virtual.serve(self._counting(cloud_app(self.cloud)))
         self.runs_dir = self.folder / "runs"
         self.listed = []
         self.strangers = []
         self.requests = []
         self.stop = None
         self.history = []
+
+    def _counting(self, inner):
+        """Notes every request before the cloud sees it."""
+
+        async def asgi(scope, receive, send):
+            self.requests.append((scope["method"], scope["path"], trio.current_time()))
+            if self.world.radio.uplink_away():
+                raise AssertionError(f"{scope['method']} {scope['path']} while the uplink is away")
+            await inner(scope, receive, send)
+
+        return asgi
 
     def boards(self, count, **how):
         """Make boards that are in the tray."""
@@ -74,62 +85,46 @@ class Factory:
 
     # --- the files ---
 
-    def manifest(self):
-        path = self.folder / "manifest.yaml"
-        takeover = f"allow_takeover: [{', '.join(self.allow_takeover)}]\n" if self.allow_takeover else ""
-        rows = "".join(f'      - {{id: "{board.device_id}", serial: {board.serial}}}\n' for board in self.listed)
-        path.write_text(f"{self.head}{self.claim}{takeover}trays:\n  - id: T-0001\n    devices:\n{rows}")
-        return path
-
-    def settings(self):
-        path = self.folder / "line.yaml"
-        stations = "".join(
-            f"  - {{name: S{n}, switcher: simulated, adapter: sim{n}, uplink: {self.uplink}}}\n"
-            for n in range(1, self.stations + 1)
+    def files(self):
+        """Write what a person would have written; return the manifest and the settings."""
+        adapters = [f"sim{n}" for n in range(1, self.stations + 1)]
+        budgets = {"idle_stop_s": 300, **self.budgets}
+        line = LineFile(adapters, self.uplink, budgets=budgets, limits=self.limits)
+        return self.virtual.write(
+            self.folder,
+            [TrayFile("T-0001", self.listed)],
+            line,
+            claim=self.claim,
+            wifi=self.wifi,
+            product=self.product,
+            lot="",
+            allow_takeover=self.allow_takeover,
         )
-        budgets = "".join(f"  {name}: {value}\n" for name, value in {"idle_stop_s": 300, **self.budgets}.items())
-        limits = "".join(f"  {name}: {value}\n" for name, value in self.limits.items())
-        path.write_text(
-            "version: 1\ncloud: {client_id: tempmon06-3459, account: factory@example.com}\n"
-            f"wifi:\n  factory-2g: {{ssid: {TEST_ROUTER.ssid}, security: wpa2_aes, channel: 6}}\n"
-            f"stations:\n{stations}budgets:\n{budgets}" + (f"limits:\n{limits}" if limits else "")
-        )
-        return path
 
     # --- running ---
 
     @asynccontextmanager
     async def alive(self, *, bring=True):
         """The world for the length of a block; `bring`: operators put all boards on the bench, strangers first."""
-        async with self.world.running():
+        async with self.virtual.alive():
             if bring:
                 self.world.start_operators([*self.strangers, *self.listed], self.habits)
             yield self
 
     async def run(self, command="run", *, during=None):
         """One `provisioner run` (or `import`) inside a living world. `during` is a task beside it."""
-        transport = _Counting(httpx.ASGITransport(cloud_app(self.cloud)), self)
-        outside = app.Outside(
-            environment={
-                "PROVISIONER_CLIENT_SECRET": self.client_secret or self.cloud.client_secret,
-                "PROVISIONER_USER_TOKEN": self.cloud.user_token,
-                "PROVISIONER_WIFI_FACTORY_2G": self.wifi_password,
-            },
-            wall=self.clock.now,
-            age_clock=trio.current_time,
-            dice=random.Random(self.seed + len(self.requests)),
-            load_switcher=lambda name: self.world.switchers,
-            http_transport=transport,
-        )
-        job = Job(command, self.manifest(), self.settings(), self.runs_dir)
+        secrets = {"PROVISIONER_WIFI_FACTORY_2G": self.wifi_password}
+        if self.client_secret:
+            secrets["PROVISIONER_CLIENT_SECRET"] = self.client_secret
+        outside = replace(self.virtual.outside(secrets), dice=random.Random(self.seed + len(self.requests)))
+        job = Job(command, *self.files(), self.runs_dir)
         self.screen = io.StringIO()
         console = Console(file=self.screen, width=200)
         self.stop = app.Stop()
         async with trio.open_nursery() as nursery:
             if during is not None:
                 nursery.start_soon(during, self)
-            call = partial(app.run, prepare(job, outside.environment), outside, console=console, stop=self.stop)
-            end = await call()
+            end = await self.virtual.run(job, console=console, stop=self.stop, outside=outside)
             nursery.cancel_scope.cancel()
         return End(self, end)
 
@@ -154,7 +149,7 @@ class End:
                 cloud=factory.cloud,
                 listed={board.device_id: self._owner(factory) for board in factory.listed},
                 takeover_allowed=factory.allow_takeover,
-                visited={board.device_id for board in factory.listed} if "wifi" in factory.head else set(),
+                visited={board.device_id for board in factory.listed} if factory.wifi else set(),
             )
         )
 
@@ -185,19 +180,6 @@ class End:
         assert self.wrong == [], self.screen
         assert self.outcomes() == outcomes, self.screen
         return self
-
-
-class _Counting(httpx.AsyncBaseTransport):
-    """Notes every request before the cloud sees it."""
-
-    def __init__(self, inner, factory):
-        self.inner, self.factory = inner, factory
-
-    async def handle_async_request(self, request):
-        self.factory.requests.append((request.method, request.url.path, trio.current_time()))
-        if self.factory.world.radio.uplink_away():
-            raise AssertionError(f"{request.method} {request.url.path} while the uplink is away")
-        return await self.inner.handle_async_request(request)
 
 
 GOOD = ExitCode.ALL_GOOD

@@ -8,6 +8,8 @@ from factory import GOOD
 
 from provisioner.errors import ExitCode
 from provisioner.simulator.faults import PROFILES
+from provisioner.simulator.operators import Habits
+from provisioner.simulator.photon.firmware import RELEASES, V0_6_0
 from provisioner.simulator.photon.history import WRITE_ATTEMPTS, Event
 
 NONE = PROFILES["none"]
@@ -272,7 +274,7 @@ async def test_typical_and_nasty_days_end_with_every_device_in_an_outcome(factor
 
 
 async def test_an_online_claim_never_takes_somebody_elses_device(factory, autojump_clock):
-    line = factory(claim="claim: {to: online}\n", head="version: 1\nproduct: tempmon-v100\n")
+    line = factory(claim="{to: online}", wifi=None)
     foreign, ours = line.boards(2)
     for board in (foreign, ours):
         line.cloud.put_in_product(board.device_id)
@@ -285,3 +287,120 @@ async def test_an_online_claim_never_takes_somebody_elses_device(factory, autoju
     assert end.outcome(foreign) == ("failed", "wrong_owner")
     assert end.outcome(ours) == ("confirmed", None)
     assert [r.device for r in end.events("claim.intended")] == [ours.device_id]
+
+
+# --- the air ---
+
+
+async def test_boards_with_one_suffix_are_told_apart(factory, autojump_clock):
+    line = factory()
+    line.boards(4, ssid="Photon-KLJZ")
+
+    (await line.work()).good(**{"pass": 4})
+
+
+async def test_two_boards_with_one_bssid_are_both_proven(factory, autojump_clock):
+    """The first is told to connect while the second beacons on under its name: that is no return of the first."""
+    line = factory(faults=replace(NONE, same_bssid=0.001), stations=1, budgets={"idle_stop_s": 600})
+    line.boards(2, ssid="Photon-KLJZ", bssid="6c:0b:84:00:00:01")
+    line.boards(1)
+
+    end = await line.work()
+
+    end.good(**{"pass": 3})
+    assert "wifi_credentials_rejected" not in {record.code for record in end.records}
+
+
+async def test_old_firmware_that_beacons_on_while_it_is_online_is_proven_and_drains_nobody(factory, autojump_clock):
+    line = factory(budgets={"idle_stop_s": 200})
+    line.boards(8, firmware=V0_6_0)
+
+    end = await line.work()
+
+    end.good(**{"pass": 8})
+    assert end.events("station.drained") == []
+
+
+async def test_every_firmware_in_one_tray_is_proven(factory, autojump_clock):
+    line = factory()
+    for firmware in RELEASES.values():
+        line.boards(2, firmware=replace(firmware, claim_code_garbled=0.0))
+
+    (await line.work()).good(**{"pass": 2 * len(RELEASES)})
+
+
+async def test_an_adapter_that_sickens_is_drained_and_its_boards_go_to_another_station(factory, autojump_clock):
+    line = factory(stations=2)
+    boards = line.boards(10)
+    line.world.radio._sick_until_s["sim1"] = 1e9
+
+    end = await line.work()
+
+    end.good(**{"pass": 10})
+    assert [record.station for record in end.events("station.drained")] == ["S1"]
+    assert {
+        via for board in boards for via in (e.via for e in line.world.history.of(board.device_id, Event.CONNECT))
+    } == {"sim2"}
+
+
+async def test_an_adapter_that_is_unplugged_is_drained_and_the_line_goes_on(factory, autojump_clock):
+    line = factory(stations=2)
+    line.boards(6)
+    line.world.radio._sick_until_s["sim1"] = float("inf")
+
+    end = await line.work()
+
+    end.good(**{"pass": 6})
+    assert [(record.station, record.code) for record in end.events("station.drained")] == [
+        ("S1", "adapter_unavailable")
+    ]
+
+
+async def test_a_crowded_channel_slows_the_line_and_loses_nothing(factory, autojump_clock):
+    hours = []
+    for crowding in (0.0, 0.5):
+        line = factory(
+            faults=replace(NONE, channel_crowding=crowding),
+            stations=8,
+            habits=Habits(boards_max=24, handling_s=(0.1, 0.2)),
+        )
+        line.boards(40)
+        line.runs_dir = line.folder / f"runs-{crowding}"
+        end = await line.work()
+        end.good(**{"pass": 40})
+        hours.append(end.records[-1].mono_ms)
+
+    assert hours[1] > 1.2 * hours[0]
+
+
+async def test_a_board_below_the_signal_floor_is_left_for_its_operator_to_move(factory, autojump_clock):
+    line = factory(limits={"signal_floor_dbm": -60}, budgets={"idle_stop_s": 100})
+    strong, weak = line.boards(1), line.boards(1, faults=replace(NONE, weak_board=1.0))
+
+    end = await line.work()
+
+    assert end.wrong == []
+    assert end.outcome(weak[0]) == ("skipped", "not_seen")
+    assert not list(line.world.history.of(weak[0].device_id, Event.JOINED))
+    assert end.outcome(strong[0])[0] in ("confirmed", "skipped")
+
+
+async def test_hostile_names_in_the_air_harm_nobody(factory, autojump_clock):
+    line = factory(faults=replace(NONE, hostile_air=True))
+    line.boards(4)
+
+    (await line.work()).good(**{"pass": 4})
+
+
+async def test_a_damaged_key_is_the_devices_own_fault(factory, autojump_clock):
+    line = factory()
+    damaged = line.boards(1, faults=replace(NONE, key_damaged=1.0))
+    missing = line.boards(1, faults=replace(NONE, key_missing=1.0))
+    line.boards(2)
+
+    end = await line.work()
+
+    end.good(**{"pass": 2, "fail": 2})
+    assert end.outcome(damaged[0]) == ("failed", "wifi_password_undecipherable")
+    assert end.outcome(missing[0]) == ("failed", "command_refused")
+    assert not end.events("line.held")

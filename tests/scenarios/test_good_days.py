@@ -1,7 +1,7 @@
 """When reality behaves: every claim policy, both uplinks, resuming."""
 
 import pytest
-from factory import CUSTOMER, GOOD, HEAD
+from factory import CUSTOMER, GOOD
 
 from provisioner.errors import ExitCode
 
@@ -21,11 +21,11 @@ async def test_a_tray_ends_proven_and_owned_by_its_customer(factory, autojump_cl
 @pytest.mark.parametrize(
     ("claim", "owner"),
     [
-        ("claim: {to: none}\n", None),
-        ("claim: {to: account}\n", "factory@example.com"),
+        ("{to: none}", None),
+        ("{to: account}", "factory@example.com"),
         (CUSTOMER, "line3+t-0001@example.com"),
-        ('claim: {to: online, customer: "line3+{tray}@example.com"}\n', "line3+t-0001@example.com"),
-        ("claim: {to: online}\n", "factory@example.com"),
+        ('{to: online, customer: "line3+{tray}@example.com"}', "line3+t-0001@example.com"),
+        ("{to: online}", "factory@example.com"),
     ],
 )
 async def test_each_claim_policy_is_proven_by_its_own_owner(factory, autojump_clock, claim, owner):
@@ -41,7 +41,7 @@ async def test_each_claim_policy_is_proven_by_its_own_owner(factory, autojump_cl
 
 
 async def test_import_only_trays_need_no_station(factory, autojump_clock):
-    line = factory(head=HEAD.replace("wifi: factory-2g\n", ""), claim="claim: {to: none}\n", stations=1)
+    line = factory(wifi=None, claim="{to: none}", stations=1)
     line.boards(5)
 
     async with line.alive(bring=False):
@@ -52,7 +52,7 @@ async def test_import_only_trays_need_no_station(factory, autojump_clock):
 
 
 async def test_a_developer_account_needs_no_product(factory, autojump_clock):
-    line = factory(head="version: 1\nwifi: factory-2g\n", claim="claim: {to: account}\n")
+    line = factory(product=None, claim="{to: account}")
     boards = line.boards(2)
 
     end = await line.work()
@@ -70,7 +70,7 @@ async def test_a_claim_code_alone_connects_a_board_that_keeps_its_wifi(factory, 
     (board,) = line.boards(1)
     async with line.alive():
         (await line.run()).good(**{"pass": 1})
-        line.head = line.head.replace("wifi: factory-2g", "wifi: none")
+        line.wifi = "none"
         line.claim = CUSTOMER.replace("line3", "line4")
         line.allow_takeover = (board.device_id,)
         configured = len(list(line.world.history.of(board.device_id, Event.CONFIGURED)))
@@ -150,11 +150,11 @@ async def test_boards_that_never_come_are_skipped_and_the_exit_code_says_so(fact
 
 
 async def test_a_proof_of_membership_does_not_count_when_the_manifest_now_wants_a_visit(factory, autojump_clock):
-    line = factory(head="version: 1\nproduct: tempmon-v100\n", claim="claim: {to: none}\n")
+    line = factory(wifi=None, claim="{to: none}")
     boards = line.boards(2)
     async with line.alive():
         imported = await line.run()
-        line.head = HEAD
+        line.wifi = "factory-2g"
         visited = await line.run()
 
     assert [imported.outcome(board) for board in boards] == [("confirmed", None)] * 2
