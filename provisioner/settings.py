@@ -134,7 +134,7 @@ class Limits(_Part):
     confirm_backlog_max: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     device_attempts_max: Annotated[Whole, Field(ge=1, le=10)] = 3
     same_site_fault_holds_at: Annotated[Whole, Field(ge=1, le=10)] = 3
-    station_faults_drain_at: Annotated[Whole, Field(ge=1, le=10)] = 3
+    station_faults_drain_at: Annotated[Whole, Field(ge=1, le=10)] = 5
     claim_codes_ready_max: Annotated[Whole, Field(ge=1, le=1000)] | None = None
     window_devices_max: Annotated[Whole, Field(ge=1, le=50)] = 8
     signal_floor_dbm: Annotated[Whole, Field(ge=-100, le=0)] = -80

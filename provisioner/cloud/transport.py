@@ -132,7 +132,7 @@ class Transport:
             body = bytearray()
             # Leaving a half-read stream by `break` would leave httpx's generators to the garbage collector.
             with trio.CancelScope() as reading:
-                async for part in response.aiter_bytes():
+                async for part in response.stream:  # type: ignore[union-attr]
                     if len(body) + len(part) > request.reply_bytes_max:
                         reading.cancel()
                     else:

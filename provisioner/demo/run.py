@@ -24,7 +24,7 @@ from provisioner.console.stopped import counted
 from provisioner.console.terminal import print_final
 from provisioner.console.verdict import final_table, headline
 from provisioner.demo.files import CUSTOMER, LineFile, TrayFile, scaled_budgets, write_manifest, write_settings
-from provisioner.demo.truth import contradictions, report, say
+from provisioner.demo.truth import contradictions, report, say, show_injected
 from provisioner.demo.virtual import VirtualFactory
 from provisioner.errors import ExitCode
 from provisioner.job import Job, prepare
@@ -173,6 +173,7 @@ def _keep(wishes: Wishes, folder: Path, end: app.RunEnd) -> None:
 
 def _judged(end: app.RunEnd, world: World, cloud: SimCloud, trays: Sequence[TrayFile], console: Console) -> app.RunEnd:
     """Say whether the journal is true; if it is not, that is a bug of ours."""
+    show_injected(world, cloud, end.journal, console)
     wrong = contradictions(world, cloud, end.journal, _owners(trays))
     report(wrong, console)
     return end if not wrong else app.RunEnd(ExitCode.OUR_BUG, end.run_id, end.journal, end.screen)

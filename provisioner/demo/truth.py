@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from provisioner.journal.reader import replay
+from provisioner.simulator import injected
 from provisioner.simulator.checkers import Truth, check_all
 from provisioner.simulator.cloud.sim_cloud import SimCloud
 from provisioner.simulator.world import World
@@ -18,6 +19,16 @@ def contradictions(world: World, cloud: SimCloud, journal: Path, owners: Mapping
     """What the factory's history says against the journal; `owners` is what the manifest wants for each device."""
     truth = Truth(records=list(replay(journal)), photons=world.history, cloud=cloud, listed=owners, visited=set(owners))
     return check_all(truth)
+
+
+def show_injected(world: World, cloud: SimCloud, journal: Path, console: Console) -> None:
+    """What was injected, and what became of it; nothing where nothing could be."""
+    rows = injected.table(world.faults, world.strikes, cloud.history, replay(journal))
+    if rows:
+        say(console, "")
+        for line in injected.lines(rows):
+            say(console, line)
+        say(console, "")
 
 
 def report(wrong: Sequence[str], console: Console) -> None:

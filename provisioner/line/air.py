@@ -32,6 +32,8 @@ class _Heard:
     leased_by: str | None = None
     leave_alone_until_s: float = -math.inf
     told_s: float = -math.inf
+    gone_s: float = -math.inf  # when it was last found to be gone
+    no_lease: bool = False  # its DHCP server gave nothing: only an address of our own will do
     settled: bool = False  # the device that answered there has an outcome since
     looked_twice: bool = False
     misses: int = 0
@@ -134,6 +136,18 @@ class Air:
         heard.leave_alone_until_s = until_s
         heard.misses += 1
 
+    def gone(self, network: SetupNetwork, *, now_s: float) -> None:
+        """It was not there when an adapter came, or vanished under one: what was heard before says nothing now."""
+        self._heard[network.key].gone_s = now_s
+
+    def no_lease(self, network: SetupNetwork) -> None:
+        """Its DHCP server gave no address (facts: photon-softap T14: an address of our own works)."""
+        self._heard[network.key].no_lease = True
+
+    def needs_static_address(self, network: SetupNetwork) -> bool:
+        """Whether its DHCP server has failed before."""
+        return self._heard[network.key].no_lease
+
     def misses(self, network: SetupNetwork) -> int:
         """How many visits there ended badly."""
         return self._heard[network.key].misses
@@ -180,7 +194,7 @@ class Air:
             heard is not None
             and heard.leased_by is None
             and now_s >= heard.leave_alone_until_s
-            and network.heard_s > heard.told_s + self._back_after_s
+            and network.heard_s > max(heard.told_s + self._back_after_s, heard.gone_s)
         )
 
     def _remember(self, network: SetupNetwork) -> _Heard:
@@ -192,10 +206,11 @@ class Air:
         return heard
 
     def _forget_oldest(self) -> None:
-        idle = [bssid for bssid, heard in self._heard.items() if heard.leased_by is None and heard.connected_s is None]
-        if idle:
-            oldest = min(idle, key=lambda bssid: self._heard[bssid].last_heard_s)
-            self._forget_device(oldest, self._heard.pop(oldest))
+        """Forget those heard longest ago: an eighth of them, so that this is not done for every new one."""
+        idle = [key for key, heard in self._heard.items() if heard.leased_by is None and heard.connected_s is None]
+        idle.sort(key=lambda key: self._heard[key].last_heard_s)
+        for key in idle[: HEARD_MAX // 8]:
+            self._forget_device(key, self._heard.pop(key))
 
     def _forget_device(self, key: str, heard: _Heard) -> None:
         """Somebody else answers there now, or the network is forgotten."""

@@ -78,13 +78,17 @@ class Books:
         for device, _ in self._open_from_earlier():
             self._close(device, NotProven(f"{device.id} was told to connect in an earlier run"), unknown=True)
         for device in list(self.ledger.devices_in([State.IMPORTED])):
-            visited = self.ledger[device.id].visits > 0
-            reason = (
-                RunEnded(f"{device.id} was visited, but not finished: {why}")
-                if visited
-                else NotSeen(f"{device.id} was not worked: {why}")
-            )
-            self._close(device, reason, unknown=False)
+            self._close_unfinished(device, why)
+
+    def _close_unfinished(self, device: ListedDevice, why: str) -> None:
+        """Was it told to connect, and came back to its station in vain? Then nobody knows what it is doing now."""
+        standing = self.ledger[device.id]
+        if standing.told_to_connect:
+            self._close(device, NotProven(f"{device.id} was told to connect, and not finished: {why}"), unknown=True)
+        elif standing.visits:
+            self._close(device, RunEnded(f"{device.id} was visited, but not finished: {why}"), unknown=False)
+        else:
+            self._close(device, NotSeen(f"{device.id} was not worked: {why}"), unknown=False)
 
     def _close(self, device: ListedDevice, reason: ProvisionerError, *, unknown: bool) -> None:
         self.journal.append(

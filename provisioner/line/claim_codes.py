@@ -72,6 +72,7 @@ class ClaimCodes:
         self._ready: dict[Owner, deque[_Ready]] = {}
         self._expected: Counter[Owner] = Counter()
         self._making: Counter[Owner] = Counter()
+        self._looking = trio.Lock()
         self._wake = trio.Event()
         self._arrived = trio.Event()
 
@@ -100,14 +101,23 @@ class ClaimCodes:
     async def keep_stocked(self) -> None:
         """Fill the stock until cancelled."""
         while True:
+            async with self._looking:  # one of the makers watches, the others make or queue behind it
+                owner = await self._wait_wanted()
+                self._making[owner] += 1
+            try:
+                await self._stock_one(owner)
+            finally:
+                self._making[owner] -= 1
+
+    async def _wait_wanted(self) -> Owner:
+        while True:
             await self._hold.wait_cloud_open()
             owner = self._next_wanted()
-            if owner is _NOBODY:
-                with trio.move_on_after(30):  # codes age while nothing else happens
-                    await self._wake.wait()
-                self._wake = trio.Event()
-                continue
-            await self._stock_one(owner)  # type: ignore[arg-type]
+            if owner is not _NOBODY:
+                return owner  # type: ignore[return-value]
+            with trio.move_on_after(30):  # codes age while nothing else happens
+                await self._wake.wait()
+            self._wake = trio.Event()
 
     async def stocked(self) -> None:
         """Wait until every wanted code lies ready: before a single radio leaves the uplink for a window."""
@@ -124,15 +134,12 @@ class ClaimCodes:
     async def _stock_one(self, owner: Owner) -> None:
         # Aged from before the request: the cloud's hour began somewhere after it.
         made_s = self._clock()
-        self._making[owner] += 1
         try:
             async with self._uplink.present():
                 code = await self._make(owner)
         except CloudError as fault:
             await self._after_fault(fault)
             return
-        finally:
-            self._making[owner] -= 1
         self._failing_since_s, self._pauses = None, polls(*_PAUSES_S)
         self._ready.setdefault(owner, deque()).append(_Ready(code, made_s))
         self._announce()

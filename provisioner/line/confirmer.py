@@ -290,23 +290,19 @@ class Confirmer:
 
 def _why(awaiting: Awaiting) -> DeviceError:
     """The named reason why a device is not proven now that its time is over."""
-    device, back, seen = awaiting.device, awaiting.back, awaiting.last_seen
+    device, seen = awaiting.device, awaiting.last_seen
     if awaiting.last is Verdict.QUARANTINED:
         return ImportQuarantined(f"{device.id} is quarantined or denied")
     if awaiting.last is Verdict.NOT_IN_PRODUCT:
         return NotInProduct(f"{device.id} is not in the product")
-    if back is not None:
-        return _listening_again(device, back)
+    if awaiting.refused:
+        return WifiCredentialsRejected(f"{device.id} could not join the factory Wi-Fi and is listening again")
     if awaiting.last is Verdict.NOT_CLAIMED:
         return NotClaimed(f"{device.id} is online, but nobody owns it: its claim code was not honoured")
     if awaiting.last is Verdict.WRONG_OWNER and seen is not None:
         return WrongOwner(f"{device.id} is online, but belongs to {seen.owner}, not {awaiting.wanted.owner}")
     if awaiting.last is Verdict.CLAIM_NOW:
         return NotProven(f"{device.id} is online; the cloud has not shown the owner it was claimed for")
+    if awaiting.back is not None:
+        return ConnectIgnored(f"{device.id} never left its setup network")
     return NotProven(f"{device.id} has not reached the cloud since its visit")
-
-
-def _listening_again(device: ListedDevice, back: CameBack) -> DeviceError:
-    if back.left_first:
-        return WifiCredentialsRejected(f"{device.id} could not join the factory Wi-Fi and is listening again")
-    return ConnectIgnored(f"{device.id} never left its setup network")

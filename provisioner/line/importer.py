@@ -33,7 +33,8 @@ from provisioner.line.manifest import Manifest
 from provisioner.line.rows import row_of, why_of
 from provisioner.model import CloudDevice, DeviceID, ListedDevice, Outcome
 
-ROUNDS_MAX = 2  # a row that two replies in a row do not name is refused, not asked for again
+IGNORED_MAX = 2  # a row that two replies do not name, and that is not in either, is refused
+LOST_MAX = 3  # so many answers lost one after the other are no accident: the line holds and asks for the cloud
 _REJECTIONS = (400, 413, 422)  # statuses that speak of the list, not of our rights or of the product
 
 
@@ -135,6 +136,8 @@ class Importer:
         self._chunk_max = chunk_max
         self._refusals: dict[DeviceID, ImportRefused] = {}
         self._by_echo: dict[str, DeviceID] = {}
+        self._ignored: Counter[DeviceID] = Counter()
+        self._lost_in_a_row = 0
         self.membership = membership
 
     async def look(self, devices: Collection[ListedDevice]) -> None:
@@ -144,13 +147,19 @@ class Importer:
         self._by_echo |= {device.serial.lower(): device.id for device in devices if device.serial}
 
     def chunks(self, round_: int) -> list[Chunk]:
-        """The chunks still to send: devices that are not in the product and that no reply has refused."""
+        """The chunks still to send: devices that are not in the product, and that no reply has refused or ignored.
+
+        A lost answer counts against nobody: who is not in afterwards is sent again.
+        """
         return [
             Chunk(tray, tuple(rows[start : start + self._chunk_max]), round_)
             for tray, missing in self.membership.missing().items()
-            for rows in [[device for device in missing if device.id not in self._refusals]]
+            for rows in [[device for device in missing if self._is_open(device.id)]]
             for start in range(0, len(rows), self._chunk_max)
         ]
+
+    def _is_open(self, device: DeviceID) -> bool:
+        return device not in self._refusals and self._ignored[device] < IGNORED_MAX
 
     # --- writing ---
 
@@ -193,6 +202,10 @@ class Importer:
             reply = await self._cloud.import_devices(self._product, [row.id for row in rows])
         except (CloudAnswerLost, CloudReplyUnreadable) as lost:  # it may have been carried out: the listing decides
             self._journal.append("import.unanswered", tray=chunk.tray, code=lost.code, detail=lost.detail)
+            self._lost_in_a_row += 1
+            if self._lost_in_a_row >= LOST_MAX:
+                self._lost_in_a_row = 0
+                raise
             return True
         except CloudRefused as refused:
             self._journal.append(
@@ -204,7 +217,9 @@ class Importer:
                 self._refusals[rows[0].id] = ImportRefused(f"the cloud rejects this device: {refused.reason}")
             return False
         self._journal.append("import.accepted", tray=chunk.tray, counts=_counts(reply))
+        self._lost_in_a_row = 0
         self._explain(reply)
+        self._ignored.update(row.id for row in rows)  # who is in by then is not asked for again, whatever this says
         return True
 
     def _explain(self, reply: ImportReply) -> None:
@@ -221,24 +236,27 @@ class Importer:
     # --- the result ---
 
     def classify(self) -> Iterator[tuple[ListedDevice, str | ImportRefused]]:
-        """Each device with `added` or `existing`, or the reason why it is not in the product."""
+        """Each device with `added` or `existing`, or the reason why it is not in the product.
+
+        Devices that are still open, because the run was stopped, are left out: they had no turn.
+        """
         for device in self.membership.devices:
             seen = self.membership.seen.get(device.id)
             if seen is not None and seen.in_product:
                 yield device, "existing" if device.id in self.membership.present_before else "added"
             elif seen is not None and (seen.quarantined or seen.denied):
                 yield device, ImportQuarantined("in the product's quarantine" if seen.quarantined else "denied")
-            else:
+            elif not self._is_open(device.id):
                 yield (
                     device,
                     self._refusals.get(device.id)
                     or ImportRefused(
-                        f"the cloud took the list {ROUNDS_MAX} times without adding this device or saying why"
+                        f"the cloud took the list {IGNORED_MAX} times without adding this device or saying why"
                     ),
                 )
 
-    def record(self) -> Counter[str]:
-        """Write every device's class into the journal; return the counts. Raises if they do not sum."""
+    def record(self, *, complete: bool = True) -> Counter[str]:
+        """Write every device's class into the journal; return the counts. Raises if a `complete` import misses one."""
         counts: Counter[str] = Counter()
         for device, result in self.classify():
             if isinstance(result, str):
@@ -247,7 +265,7 @@ class Importer:
             else:
                 counts[result.code.removeprefix("import_")] += 1
                 self._journal.append("device.refused", **row_of(device), outcome=Outcome.FAIL, **why_of(result))
-        if counts.total() != len(self.membership.devices):
+        if complete and counts.total() != len(self.membership.devices):
             raise RuntimeError(f"import counts do not sum: {dict(counts)} for {len(self.membership.devices)} devices")
         return counts
 

@@ -39,6 +39,7 @@ class Standing:
     visits: int = 0
     may_come_again: bool = True
     with_station: str | None = None
+    told_to_connect: bool = False  # in this run, and not surely refused
     handshake_before: datetime | None = None
     cloud_from: datetime | None = None
 
@@ -89,7 +90,10 @@ class Ledger:
             # A visit that the site cut short (no claim code, slow cloud) is no try: the device comes round again.
             standing.visits += record.blame != Blame.SITE
         elif record.event == "connect.intended":
+            standing.told_to_connect = True
             self._keep_evidence(standing, record)
+        elif record.event == "connect.refused":
+            standing.told_to_connect = False
         elif record.event in ("device.failed", "device.refused"):
             standing.may_come_again = again_of(record.code or "") is Again.THIS_RUN
         self._close(device.id, standing)

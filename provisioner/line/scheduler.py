@@ -9,6 +9,7 @@ cancels. In all cases the books are closed and the sums match.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVarTuple
@@ -25,7 +26,7 @@ from provisioner.line.claim_codes import ClaimCodes
 from provisioner.line.confirmer import Confirmer
 from provisioner.line.desk import CloudDesk
 from provisioner.line.hold import LineHold
-from provisioner.line.importer import ROUNDS_MAX, Chunk, Importer, Membership
+from provisioner.line.importer import Chunk, Importer, Membership
 from provisioner.line.ledger import Earlier, History, Ledger
 from provisioner.line.lookups import Lookups
 from provisioner.line.manifest import Manifest
@@ -157,15 +158,15 @@ class _Run:
 
     async def _import(self, importer: Importer, todo: list[ListedDevice]) -> None:
         await self._patiently(importer.look, todo)
-        for round_ in range(1, ROUNDS_MAX + 1):
+        for round_ in itertools.count(1):
             chunks = importer.chunks(round_)
-            if not chunks:
+            if not chunks or self.stop.gently.is_set():
                 break
             async with trio.open_nursery() as senders:
                 for _ in range(min(self.parts.settings.cloud.import_chunks_at_once, len(chunks))):
                     senders.start_soon(self._send_chunks, importer, chunks)
             await self._patiently(importer.membership.look_again)
-        importer.record()
+        importer.record(complete=not self.stop.gently.is_set())
 
     async def _send_chunks(self, importer: Importer, chunks: list[Chunk]) -> None:
         while chunks and not self.stop.gently.is_set():

@@ -23,6 +23,7 @@ from provisioner.errors import (
     LeaveFailed,
     LinkLost,
     NetworkNotFound,
+    NoAddress,
     ProvisionerError,
     SoftAPError,
     SwitchError,
@@ -41,6 +42,8 @@ from provisioner.model import (
 )
 from provisioner.network.switcher import JoinPolicy, Link, NetworkSwitcher
 from provisioner.softap.channel import SetupChannel
+
+STATIC_ADDRESS = "192.168.0.200"  # far from the leases, which begin at .2; each Photon's network is its own
 
 
 @dataclass
@@ -157,7 +160,8 @@ class Station:
 
     async def _join_and_work(self, visit: Visit, wanted: Wanted) -> None:
         budgets = self.shared.budgets
-        policy = JoinPolicy(budget_s=budgets.join_s, leave_budget_s=budgets.leave_s)
+        static = self.shared.air.needs_static_address(visit.network) and self.switcher.traits.static_addresses
+        policy = JoinPolicy(budgets.join_s, budgets.leave_s, STATIC_ADDRESS if static else None)
         async with self.switcher.joined(visit.network, policy) as link:
             visit.joined = True
             self.scribe.append(
@@ -165,6 +169,7 @@ class Station:
                 ssid=printable(visit.network.ssid),
                 bssid=visit.network.bssid,
                 seconds=round(trio.current_time() - visit.began_s, 3),
+                code="static_address" if static else None,
             )
             try:
                 await self._hand_over.work(visit, wanted, self.open_channel(link), link)
@@ -201,9 +206,14 @@ class Station:
                 bssid=visit.network.bssid,
                 **why_of(failure),
             )
-        tries = air.misses(visit.network) + 1
+        if isinstance(failure, NoAddress):
+            air.no_lease(visit.network)
+        if isinstance(failure, NetworkNotFound | LinkLost):
+            air.gone(visit.network, now_s=now_s)
         if isinstance(failure, NetworkNotFound):
             self._listened_s = -math.inf  # what we heard is no longer so: listen before the next
+            return  # a board that is gone has not failed
+        tries = air.misses(visit.network) + 1
         for_good = (
             visit.second_look
             or failure.again is Again.NEVER

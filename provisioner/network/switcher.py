@@ -40,6 +40,7 @@ class Traits:
     pins_bssid: bool = True
     unattended: bool = True  # False: every join needs a person
     restores_on_crash: bool = False
+    static_addresses: bool = False  # can take an address of its own where DHCP gives none
 
 
 @dataclass(frozen=True, slots=True)

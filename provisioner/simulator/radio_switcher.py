@@ -29,7 +29,7 @@ from provisioner.errors import (
 from provisioner.model import SetupNetwork, printable
 from provisioner.network.switcher import JoinPolicy, NetworkSwitcher, Traits, Uplink
 from provisioner.simulator.photon import takes
-from provisioner.simulator.photon.ap import ApSession
+from provisioner.simulator.photon.ap import ApSession, hang_up
 from provisioner.simulator.photon.history import Event
 from provisioner.simulator.photon.sim_photon import SimPhoton
 from provisioner.simulator.radio import Act, SimRadio
@@ -78,7 +78,13 @@ class SimSwitcher:
     @property
     def traits(self) -> Traits:
         """What this back end can do."""
-        return Traits(name="simulated", adapter=self._adapter, uplink=self._uplink, restores_on_crash=True)
+        return Traits(
+            name="simulated",
+            adapter=self._adapter,
+            uplink=self._uplink,
+            restores_on_crash=True,
+            static_addresses=True,
+        )
 
     async def scan(self, *, prefix: str, timeout: float) -> Sequence[SetupNetwork]:
         """Listen afresh and return the setup networks heard. Raises SwitchError."""
@@ -210,7 +216,7 @@ class SimLink:
         self.session = session
         self._dial = dial
         self._left = False
-        self._streams: set[LinkStream] = set()
+        self._streams: set[trio.abc.Stream] = set()
 
     @property
     def network(self) -> SetupNetwork:
@@ -236,10 +242,12 @@ class SimLink:
             raise _os_error(errno.EHOSTUNREACH)
         if port not in PORTS or not self.session.serving:
             raise _os_error(errno.ECONNREFUSED)
-        stream = LinkStream(await self._dial(self.photon, port, self._adapter), self)
+        dialled = await self._dial(self.photon, port, self._adapter)
+        # A socket is closed under its user when the link dies, as `network/bound.py` does it on a real adapter.
+        stream = dialled if isinstance(dialled, trio.SocketStream) else LinkStream(dialled, self)
         self._streams.add(stream)
         if not self.alive:  # it died while we were dialling
-            await trio.aclose_forcefully(stream)
+            await hang_up(stream)
             raise _os_error(errno.ENETUNREACH)
         return stream
 
@@ -255,7 +263,7 @@ class SimLink:
         if not self.session.gone.is_set():
             self.photon.note(Event.LEFT, via=self._adapter)
         for stream in list(self._streams):
-            await trio.aclose_forcefully(stream)
+            await hang_up(stream)
 
 
 class LinkStream(trio.abc.Stream):

@@ -128,8 +128,7 @@ class SoftAPClient:
                 reply = await self._receive(stream, transport, command)
         finally:
             if stream is not None:
-                with trio.move_on_after(_CLOSE_BUDGET_S, shield=True):
-                    await trio.aclose_forcefully(stream)
+                await _hang_up(stream)
         if reply is not None:
             return reply
         if stream is None:
@@ -192,6 +191,15 @@ class SoftAPClient:
                 raise _cut_short(command) from error
             reply = buffer.feed(bytes(chunk)) if chunk else buffer.eof()
         return reply
+
+
+async def _hang_up(stream: trio.abc.Stream) -> None:
+    """Close at once. A socket needs no waiting for it, and every visit closes eight."""
+    if isinstance(stream, trio.SocketStream):
+        stream.socket.close()
+        return
+    with trio.move_on_after(_CLOSE_BUDGET_S, shield=True):
+        await trio.aclose_forcefully(stream)
 
 
 def _was_refused(error: BaseException) -> bool:

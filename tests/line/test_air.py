@@ -150,7 +150,7 @@ def test_memory_is_bounded_and_forgets_the_oldest(air):
     for number in range(HEARD_MAX + 10):
         air.hear([network(number, heard_s=float(number))])
 
-    assert len(air._heard) == HEARD_MAX
+    assert HEARD_MAX * 7 // 8 <= len(air._heard) <= HEARD_MAX
     assert network(0).bssid not in air._heard
 
 

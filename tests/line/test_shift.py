@@ -146,12 +146,12 @@ async def test_a_drained_station_ends_its_shift(desk, autojump_clock):
 async def test_an_adapter_that_cannot_listen_drains_after_some_tries_in_a_row(desk, autojump_clock):
     desk = desk(1)
     no = AdapterUnavailable("gone")
-    desk.switcher.scan_faults = [no, no]
+    desk.switcher.scan_faults = [no] * 4
     desk.begin(desk.shift.work_separate)
     await trio.sleep(30)
     assert (desk.ended, desk.pass_count()) == (False, 1)
-    desk.switcher.scan_faults = [no, no, no]
-    await trio.sleep(30)
+    desk.switcher.scan_faults = [no] * 5
+    await trio.sleep(60)
 
     assert desk.ended
     assert desk.station.drained is no

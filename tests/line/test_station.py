@@ -520,11 +520,11 @@ async def test_three_boards_that_do_not_hear_the_factory_network_hold_the_line(l
 # --- the station's health ---
 
 
-async def test_three_different_boards_failing_to_join_in_a_row_drain_the_station(line, autojump_clock):
-    station = line.station(*[Photon(n) for n in (1, 2, 3)])
-    station.switcher.join_faults = [AssociationFailed("no") for _ in range(3)]
+async def test_five_different_boards_failing_to_join_in_a_row_drain_the_station(line, autojump_clock):
+    station = line.station(*[Photon(n) for n in range(1, 6)])
+    station.switcher.join_faults = [AssociationFailed("no") for _ in range(5)]
 
-    for drained in (False, False, True):
+    for drained in (False, False, False, False, True):
         await one_visit(station)
         assert (station.drained is not None) == drained
     assert isinstance(station.drained, AdapterUnavailable)

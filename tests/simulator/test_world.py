@@ -205,7 +205,7 @@ async def test_switcher_dials_over_loopback_too(make_world, tools):
                         stream = await link.dial("192.168.0.1", 80)
                         await stream.send_all(b"GET /device-id HTTP/1.1\r\nConnection: close\r\n\r\n")
                         answer = tools.dechunked(await tools.read_quietly(stream))
-                    with pytest.raises(trio.BrokenResourceError):
+                    with pytest.raises(trio.ClosedResourceError):
                         await stream.send_all(b"x")
                     [joined] = [photon for photon in photons if photon.bssid == network.bssid]
                     assert joined.device_id.upper().encode() in answer

@@ -188,8 +188,8 @@ class Fleet:
         owner = device.owner
         if owner and owner.product_id != product.id and not self._accounts.on_team(owner, product.id):
             return lists.nonmember
-        luck = self._dice.of("cloud", "import row", device.id, self._import_calls)
-        if luck.random() < row_missing:
+        if row_missing > 0 and self._dice.fraction("cloud", "import row", device.id, self._import_calls) < row_missing:
+            self._history.note(What.ROW_SWALLOWED, device=device.id)
             return None
         self.join(device, product.id)
         self._history.note(What.IMPORTED, device=device.id, detail=product.slug)

@@ -162,6 +162,7 @@ class What(enum.StrEnum):
     BUSY = "answered 429"
     FAULT = "answered 503"
     ANSWER_LOST = "answer lost"
+    ROW_SWALLOWED = "import row swallowed"
 
 
 @dataclass(frozen=True, slots=True)

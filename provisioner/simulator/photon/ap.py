@@ -53,3 +53,12 @@ class ApSession:
         self.gone.set()
         for scope in self._scopes:
             scope.cancel()
+
+
+async def hang_up(stream: trio.abc.Stream) -> None:
+    """The firmware closes a connection: at once where the stream can do that, as sockets of both kinds can."""
+    close = stream.socket.close if isinstance(stream, trio.SocketStream) else getattr(stream, "close", None)
+    if close is not None:
+        close()
+    else:
+        await trio.aclose_forcefully(stream)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from provisioner.simulator.photon.ap import hang_up
 from provisioner.simulator.photon.commands import NAMES
 from provisioner.simulator.photon.sim_photon import SimPhoton
 
@@ -115,7 +116,7 @@ async def serve_http(photon: SimPhoton, stream: trio.abc.Stream, *, via: str = "
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         return  # the client went away in the middle: the firmware does not mind
     finally:
-        await trio.aclose_forcefully(stream)
+        await hang_up(stream)
 
 
 async def _refuse(stream: trio.abc.Stream) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import trio
 
-from provisioner.simulator.photon.ap import ApSession
+from provisioner.simulator.photon.ap import ApSession, hang_up
 from provisioner.simulator.photon.commands import NAMES, READS_BODY
 from provisioner.simulator.photon.sim_photon import SimPhoton
 
@@ -73,7 +73,7 @@ async def serve_tcp(photon: SimPhoton, stream: trio.abc.Stream, *, via: str = "s
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         return  # the client did not wait for its answer
     finally:
-        await trio.aclose_forcefully(stream)
+        await hang_up(stream)
 
 
 async def _serve(photon: SimPhoton, session: ApSession, stream: trio.abc.Stream, via: str, *, first: bool) -> None:
