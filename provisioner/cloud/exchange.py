@@ -74,6 +74,7 @@ class Exchange:
             retry_after_s = seconds_of(reply.retry_after)
             self.governor.cool_down(retry_after_s)
             raise classify(reply.status, Refusal(""), what=call.what, retry_after_s=retry_after_s)
+        self.governor.answered()
         timed_out = reply.status == 408 and not call.claim
         if reply.status >= 500 or reply.status < 200 or 300 <= reply.status < 400 or timed_out:
             raise classify(reply.status, refusal_of(reply, authorization), what=call.what, claim=call.claim)

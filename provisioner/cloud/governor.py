@@ -4,7 +4,9 @@ Rule 1: in any five minutes no more than the limit goes out, and a line that alw
 of it (facts: particle-cloud 11: 10,000 requests and 100 token calls).
 Rule 2: two queues, each first come, first served. The line (reads, claim codes, tokens) goes before bulk (import
 chunks, list pages), but when bulk waits it gets every fifth turn, so neither starves.
-Rule 3: a 429 or 529 stops everybody: asking again at once does not help. The pause doubles while it repeats.
+Rule 3: a 429 or 529 stops everybody: asking again at once does not help. The pause doubles while it repeats; after
+`_CALM_ANSWERS` answers or a calm minute the next is a short one again, or a cloud that says 429 now and then would
+stand still for most of a shift.
 Rule 4: no task of its own. One of those who wait keeps the door; if it is cancelled, the next one does.
 """
 
@@ -23,6 +25,7 @@ COOL_DOWN_FIRST_S = 5.0
 COOL_DOWN_LONGEST_S = 120.0
 _LONGEST = COOL_DOWN_LONGEST_S / COOL_DOWN_FIRST_S  # pauses grow to so many times the first
 _CALM = 12.0  # so many first pauses without a 429, and the next pause is a short one again
+_CALM_ANSWERS = 20  # so many answers without a 429 also make the next pause a short one
 _BULK_EVERY = 5
 
 
@@ -82,6 +85,7 @@ class Governor:
         self._cooling_until_s = float("-inf")
         self._cool_downs_in_a_row = 0
         self._cool_downs = 0
+        self._answers_in_a_row = 0
         self._turns = dict.fromkeys(Kind, 0)
 
     @property
@@ -123,16 +127,24 @@ class Governor:
                 queue.remove(ticket)
             self._nudge_next()
 
+    def answered(self) -> None:
+        """The cloud took a request: it was not too many. One that was under way when a pause began says nothing."""
+        if trio.current_time() >= self._cooling_until_s:
+            self._answers_in_a_row += 1
+
     def cool_down(self, retry_after_s: float | None = None) -> None:
         """Pause everybody after a 429 or 529. Those that were under way together count as one."""
         now_s = trio.current_time()
         asked_s = min(retry_after_s or 0.0, self._first_pause_s * _LONGEST)
         if now_s >= self._cooling_until_s:
-            calm = now_s - self._cooling_until_s > self._first_pause_s * _CALM
+            calm = (
+                self._answers_in_a_row >= _CALM_ANSWERS or now_s - self._cooling_until_s > self._first_pause_s * _CALM
+            )
             self._cool_downs_in_a_row = 1 if calm else self._cool_downs_in_a_row + 1
             self._cool_downs += 1
             own_s = self._first_pause_s * 2.0 ** min(self._cool_downs_in_a_row - 1, 16)
             asked_s = max(asked_s, min(own_s, self._first_pause_s * _LONGEST))
+        self._answers_in_a_row = 0
         self._cooling_until_s = max(self._cooling_until_s, now_s + asked_s)
 
     async def _keep_door(self) -> None:

@@ -111,11 +111,14 @@ class Air:
         return best
 
     def _order(self, network: SetupNetwork, now_s: float) -> tuple[int, float, int, str]:
-        """Unknown boards before those known from before; the strongest, but one that waited too long comes first."""
+        """Boards that nothing is known against come first, the strongest of them; but one that waited too long before
+        all others: a line that never runs out of new boards must not forget the one that failed once."""
         heard = self._heard[network.key]
+        rank = heard.misses + heard.settled
         waited_s = now_s - heard.free_since_s
-        turn = -waited_s if waited_s > WAITS_S else 0.0
-        return heard.misses + heard.settled, turn, -network.signal_dbm, network.key
+        if waited_s > WAITS_S * 2**rank:
+            return 0, -waited_s, -network.signal_dbm, network.key
+        return rank, 0.0, -network.signal_dbm, network.key
 
     def give_back(self, network: SetupNetwork, *, now_s: float) -> None:
         """End the lease."""
@@ -130,11 +133,11 @@ class Air:
         heard.device, heard.back = device, None  # it listens: what was heard after an earlier visit is settled
         self._keys.setdefault(device, set()).add(network.key)
 
-    def leave_alone(self, network: SetupNetwork, *, until_s: float) -> None:
-        """Do not choose this network again before then (`math.inf`: not in this run)."""
+    def leave_alone(self, network: SetupNetwork, *, until_s: float, missed: bool = True) -> None:
+        """Do not choose this network again before then (`math.inf`: not in this run). `missed`: it counts."""
         heard = self._heard[network.key]
         heard.leave_alone_until_s = until_s
-        heard.misses += 1
+        heard.misses += missed
 
     def gone(self, network: SetupNetwork, *, now_s: float) -> None:
         """It was not there when an adapter came, or vanished under one: what was heard before says nothing now."""

@@ -302,9 +302,7 @@ class _Run:
             await self.hold.wait_held()
             held_s = trio.current_time()
             while self.hold.reason is not None and not self.hold.for_good:
-                async with self.uplink.present():
-                    answers = await self.parts.cloud.reachable()
-                if answers:
+                if await self._cloud_answers():
                     self.hold.release()
                     continue
                 self.hold.announce()
@@ -316,6 +314,14 @@ class _Run:
                 self._end_soon("the line is held")
                 self._leave_off()
                 return
+
+    async def _cloud_answers(self) -> bool:
+        """Ask the first question. A pause that the cloud asked for (429) can outlast it: people must hear of that."""
+        answers = False
+        with trio.move_on_after(self.parts.settings.budgets.site_probe_s):
+            async with self.uplink.present():
+                answers = await self.parts.cloud.reachable()
+        return answers
 
     def _leave_off(self) -> None:
         for shift in self._shifts:

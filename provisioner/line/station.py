@@ -213,6 +213,9 @@ class Station:
         if isinstance(failure, NetworkNotFound):
             self._listened_s = -math.inf  # what we heard is no longer so: listen before the next
             return  # a board that is gone has not failed
+        if isinstance(failure, CloudError | ClaimCodeUnavailable):
+            air.leave_alone(visit.network, until_s=now_s, missed=False)  # the board did all it was asked
+            return
         tries = air.misses(visit.network) + 1
         for_good = (
             visit.second_look

@@ -210,3 +210,17 @@ async def test_the_counters_tell_what_went_through(autojump_clock):
 
     traffic = governor.traffic
     assert (traffic.line, traffic.bulk, traffic.token) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(("answers", "second_pause_s"), [(19, 10.0), (20, 5.0)])
+async def test_after_enough_answers_a_429_is_a_first_one_again(autojump_clock, answers, second_pause_s):
+    """Else a cloud that says 429 now and then would stand still for most of a shift."""
+    governor = Governor(requests_per_5min=9000, token_calls_per_5min=90)
+    governor.cool_down()
+    governor.answered()  # it was under way
+    await trio.sleep(6.0)
+    for _ in range(answers):
+        governor.answered()
+    governor.cool_down()
+
+    assert governor.traffic.cooling_s == second_pause_s

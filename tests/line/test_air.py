@@ -182,3 +182,22 @@ def test_candidates_are_hints_and_may_be_several():
 
     assert [row.slot for row in suffixes.candidates("Photon-KLJZ")] == [1, 2]
     assert suffixes.candidates("Photon-AAAA") == []
+
+
+def test_a_board_that_failed_once_is_not_forgotten_while_new_ones_keep_coming(air):
+    failed = network(1)
+    choose(air, [failed])
+    air.give_back(failed, now_s=0)
+    air.leave_alone(failed, until_s=2)
+
+    soon, late = WAITS_S + 1, 2 * WAITS_S + 1
+    assert choose(air, [network(1, heard_s=soon), network(2, heard_s=soon)], now_s=soon).key == network(2).key
+    assert choose(air, [network(1, heard_s=late), network(3, heard_s=late)], now_s=late).key == failed.key
+
+
+def test_a_site_fault_does_not_count_against_a_board(air):
+    there = network(1)
+    choose(air, [there])
+    air.leave_alone(there, until_s=0, missed=False)
+
+    assert air.misses(there) == 0

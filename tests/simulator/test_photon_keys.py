@@ -2,7 +2,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from provisioner.simulator.photon.keys import POOL, Undecipherable, key_pair
+from provisioner.simulator.photon.keys import POOL, Undecipherable, key_pair, pairs_that_do_not_fit
 
 
 def public(number=0):
@@ -62,3 +62,15 @@ def test_rubbish_is_bad_padding_whatever_is_likely():
         key_pair(0).decrypt(b"\x01" * 128, [b"mywifipassword"])
 
     assert refused.value.padding
+
+
+@pytest.mark.parametrize("number", range(POOL))
+def test_what_is_sealed_with_a_key_that_does_not_fit_is_always_bad_padding(number):
+    private, shown = pairs_that_do_not_fit(number)
+
+    assert private.modulus > shown.modulus
+    largest = shown.modulus - 1
+    for sealed in (largest, largest // 2, 12345):
+        with pytest.raises(Undecipherable) as refused:
+            private.decrypt(sealed.to_bytes(128))
+        assert refused.value.padding

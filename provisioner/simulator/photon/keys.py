@@ -88,6 +88,17 @@ def key_pair(number: int) -> KeyPair:
     return _made(number % POOL)
 
 
+def pairs_that_do_not_fit(number: int) -> tuple[KeyPair, KeyPair]:
+    """A private pair, and the pair whose public half such a damaged unit shows.
+
+    The shown modulus is the smaller: what is sealed with it is always bad padding, never sometimes a number too large,
+    and so one seed gives one journal although clients pad with real randomness.
+    """
+    shown = min((_made(n) for n in range(POOL)), key=lambda pair: pair.modulus)
+    private = key_pair(number)
+    return (key_pair(number + 1) if private == shown else private), shown
+
+
 @functools.cache
 def _made(number: int) -> KeyPair:
     dice = random.Random(f"photon key pair {number}")

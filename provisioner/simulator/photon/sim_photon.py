@@ -24,7 +24,7 @@ from provisioner.simulator.photon.ap import ApSession
 from provisioner.simulator.photon.commands import Commands, Flash, fingerprint
 from provisioner.simulator.photon.firmware import V2_3_1, Firmware
 from provisioner.simulator.photon.history import Event
-from provisioner.simulator.photon.keys import key_pair
+from provisioner.simulator.photon.keys import KeyPair, key_pair, pairs_that_do_not_fit
 from provisioner.simulator.surroundings import Surroundings
 
 Address = tuple[str, int]
@@ -77,9 +77,12 @@ class SimPhoton:
 
     def _made(self, number: int, flash: Flash | None) -> Commands:
         """Its keys and its flash, as the factory and its first boot left them."""
-        key = None if self._strikes("key_missing", self.faults.key_missing) else key_pair(number)
-        damaged = self._strikes("key_damaged", self.faults.key_damaged)
-        shown = key_pair(number + 1) if damaged else None
+        key: KeyPair | None = key_pair(number)
+        shown: KeyPair | None = None
+        if self._strikes("key_damaged", self.faults.key_damaged):
+            key, shown = pairs_that_do_not_fit(number)
+        if self._strikes("key_missing", self.faults.key_missing):
+            key = None
         return Commands(self.device_id, key, self.firmware, shown, flash or Flash())
 
     def __repr__(self) -> str:
