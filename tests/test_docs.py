@@ -1,5 +1,6 @@
 """The README is true: its commands run in CI, its tables are printed from the code."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -50,7 +51,17 @@ def map_block():
     return "\n".join([*lines, "```"])
 
 
+def assumptions_block():
+    """The docstrings of the contract tests, numbered as the tests are."""
+    tree_ = ast.parse((ROOT / "tests/contracts/test_cloud_assumptions.py").read_text())
+    tests = [node for node in tree_.body if isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test_")]
+    assert [test.name for test in tests] == [f"test_{number:02d}" for number in range(1, len(tests) + 1)]
+    lines = [" ".join(ast.get_docstring(test).split()) for test in tests]
+    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
+
+
 BLOCKS = {
+    "assumptions": assumptions_block,
     "steps": steps_block,
     "remedies": lambda: remedies(errors.DeviceError, errors.SwitchError, errors.SoftAPError),
     "site": lambda: remedies(errors.CloudError, errors.InputRefused, errors.JournalError),
