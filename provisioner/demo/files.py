@@ -46,7 +46,7 @@ class TrayFile:
 
 def write_manifest(
     folder: Path,
-    trays: Sequence[TrayFile],
+    trays: Iterable[TrayFile],
     *,
     claim: str = CUSTOMER_CLAIM,
     wifi: str | None = "factory-2g",

@@ -8,7 +8,7 @@ Rule 2: nothing waits for a thread or a real socket: the clock would jump over i
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -28,6 +28,7 @@ from provisioner.simulator.cloud.http import ASGIApp, cloud_app
 from provisioner.simulator.cloud.sim_cloud import CloudRules, SimCloud
 from provisioner.simulator.factory_wifi import TEST_ROUTER
 from provisioner.simulator.faults import PROFILES, Dice, Faults
+from provisioner.simulator.spool import Spool
 from provisioner.simulator.virtual.air import PhotonAir
 from provisioner.simulator.virtual.authority import authority_for
 from provisioner.simulator.virtual.https import serve_https
@@ -41,13 +42,24 @@ _DNS_S = 0.02
 
 
 class VirtualFactory:
-    """One world in virtual time. Make it, put boards into it, write the files, then `run` inside `alive`."""
+    """One world in virtual time. Make it, put boards into it, write the files, then `run` inside `alive`.
 
-    def __init__(self, *, seed: int, faults: Faults = PROFILES["none"], rules: CloudRules = CloudRules()) -> None:  # noqa: B008 - frozen
+    `spooled`: its histories are kept on disk, for a shift with more events than memory is worth.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        faults: Faults = PROFILES["none"],
+        rules: CloudRules = CloudRules(),  # noqa: B008 - frozen
+        spooled: bool = False,
+    ) -> None:
         self.seed = seed
         self.clock, self.dice = SimClock(), Dice(seed)
-        self.cloud = SimCloud(clock=self.clock, dice=self.dice, faults=faults, rules=rules)
-        self.world = World(seed=seed, cloud=self.cloud, faults=faults, clock=self.clock)
+        of_cloud, of_photons = (Spool(), Spool()) if spooled else (None, None)
+        self.cloud = SimCloud(clock=self.clock, dice=self.dice, faults=faults, rules=rules, spool=of_cloud)
+        self.world = World(seed=seed, cloud=self.cloud, faults=faults, clock=self.clock, spool=of_photons)
         self.network = VirtualNetwork(PhotonAir(self.world))
         self.network.uplink_is_up = lambda: not self.world.radio.uplink_away()
         self.network.dns_s = _DNS_S
@@ -61,7 +73,7 @@ class VirtualFactory:
         https = partial(serve_https, asgi, self.authority.context)
         self.network.add_host(CLOUD, _CLOUD_ADDRESS, {443: https}, delay_s=_CLOUD_CONNECT_S)
 
-    def write(self, folder: Path, trays: Sequence[TrayFile], line: LineFile, **manifest: object) -> tuple[Path, Path]:
+    def write(self, folder: Path, trays: Iterable[TrayFile], line: LineFile, **manifest: object) -> tuple[Path, Path]:
         """Write the files into a folder; return the manifest's and the settings' path."""
         ca_file = self.authority.write(folder)
         line = replace(line, cloud={"ca_file": ca_file, **line.cloud})

@@ -29,7 +29,7 @@ from provisioner.simulator.photon.commands import Flash
 from provisioner.simulator.photon.firmware import STOCKS, Firmware, drawn_from
 from provisioner.simulator.photon.history import PhotonHistory
 from provisioner.simulator.photon.http import serve_http
-from provisioner.simulator.photon.naming import Mint
+from provisioner.simulator.photon.naming import Mint, Names
 from provisioner.simulator.photon.sim_photon import SimPhoton
 from provisioner.simulator.photon.tcp import serve_tcp
 from provisioner.simulator.radio import BENCH, CHANNEL, SimRadio
@@ -105,22 +105,65 @@ class World:
     ) -> SimPhoton:
         """Make a Photon, without power; what is not given is drawn. The cloud hears of it."""
         number, self._made = self._made, self._made + 1
-        stock = STOCKS[self.faults.stock]
-        firmware = firmware or drawn_from(stock, self.dice.fraction("firmware", number))
-        names = self._mint.names(number, suffix_symbols=firmware.suffix_symbols)
-        photon = SimPhoton(
-            device_id=device_id or names.device_id,
-            serial=serial or names.serial,
-            ssid=ssid or names.ssid,
-            bssid=bssid or names.bssid,
+        names = self.label_of(number, firmware)
+        photon = self._photon(
+            number,
+            device_id or names.device_id,
+            serial or names.serial,
+            ssid or names.ssid,
+            bssid or names.bssid,
+            firmware=firmware,
+            faults=faults,
+            flash=flash,
+        )
+        self.cloud.know_device(photon.device_id, serial=photon.serial)
+        return photon
+
+    def deliver(self, count: int) -> range:
+        """So many Photons lie in their trays: the cloud knows them, they have labels, and none is made yet."""
+        numbers = range(self._made, self._made + count)
+        self._made += count
+        for number in numbers:
+            names = self.label_of(number)
+            self.cloud.know_device(names.device_id, serial=names.serial)
+        return numbers
+
+    def label_of(self, number: int, firmware: Firmware | None = None) -> Names:
+        """What is printed on the `number`th Photon, and what it calls itself in the air."""
+        return self._mint.names(number, suffix_symbols=(firmware or self._firmware_of(number)).suffix_symbols)
+
+    def unpack(self, numbers: Iterable[int]) -> Iterator[SimPhoton]:
+        """Take delivered Photons out of their trays, each when somebody asks for the next one."""
+        for number in numbers:
+            names = self.label_of(number)
+            yield self._photon(number, names.device_id, names.serial, names.ssid, names.bssid)
+
+    def _firmware_of(self, number: int) -> Firmware:
+        return drawn_from(STOCKS[self.faults.stock], self.dice.fraction("firmware", number))
+
+    def _photon(
+        self,
+        number: int,
+        device_id: str,
+        serial: str,
+        ssid: str,
+        bssid: str,
+        *,
+        firmware: Firmware | None = None,
+        faults: Faults | None = None,
+        flash: Flash | None = None,
+    ) -> SimPhoton:
+        photon = self.photons[device_id] = SimPhoton(
+            device_id=device_id,
+            serial=serial,
+            ssid=ssid,
+            bssid=bssid,
             surroundings=self,
             faults=faults or self.faults,
             number=number,
-            firmware=firmware,
+            firmware=firmware or self._firmware_of(number),
             flash=flash,
         )
-        self.photons[photon.device_id] = photon
-        self.cloud.know_device(photon.device_id, serial=photon.serial)
         return photon
 
     def make_trays(self, trays: int = 3, devices: int = 60) -> list[list[SimPhoton]]:
@@ -176,7 +219,7 @@ class World:
     def start_operators(self, boards: Iterable[SimPhoton], habits: Habits = Habits()) -> Operators:  # noqa: B008
         """Let operators bring these boards to the bench, in order, a few at a time."""
         operators = Operators(self, habits)
-        self._running().start_soon(operators.work, list(boards))
+        self._running().start_soon(operators.work, boards)
         return operators
 
     def _running(self) -> trio.Nursery:

@@ -29,6 +29,7 @@ from provisioner.simulator.operators import Habits
 from provisioner.simulator.virtual.run import run_virtually
 
 TRAY = 50  # what Particle sells
+SPOOL_FROM = 500  # devices; from there on the simulated world's own histories are on disk
 
 
 @dataclass
@@ -134,12 +135,14 @@ async def _shift(work):
     meter = Meter()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        factory = VirtualFactory(seed=work.seed, faults=replace(PROFILES[work.faults], **work.changes))
-        boards = [factory.world.add_photon() for _ in range(work.devices)]
-        trays = [
-            TrayFile(f"T-{number // TRAY:05d}", boards[number : number + TRAY], "csv")
+        factory = VirtualFactory(
+            seed=work.seed, faults=replace(PROFILES[work.faults], **work.changes), spooled=work.devices > SPOOL_FROM
+        )
+        world, boards = factory.world, factory.world.deliver(work.devices)
+        trays = (
+            TrayFile(f"T-{number // TRAY:05d}", map(world.label_of, boards[number : number + TRAY]), "csv")
             for number in range(0, work.devices, TRAY)
-        ]
+        )
         adapters = [f"sim{number}" for number in range(work.stations)]
         line = LineFile(adapters, work.uplink, budgets={"idle_stop_s": 300})
         manifest, settings = factory.write(folder, trays, line)
@@ -147,7 +150,7 @@ async def _shift(work):
         gc.collect()
         cpu, wall = time.process_time(), time.perf_counter()
         async with factory.alive():
-            factory.world.start_operators(boards, habits(work))
+            world.start_operators(world.unpack(boards), habits(work))
             outside = replace(factory.outside(), load_switcher=lambda _: metered)
             end = await factory.run(
                 Job("run", manifest, settings, folder / "runs"), console=Console(file=io.StringIO()), outside=outside

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from provisioner.simulator.faults import Faults
+from provisioner.simulator.photon.firmware import V0_6_4, V0_7_0, V2_3_1
 from provisioner.simulator.world import World
 
 HERE = Path(__file__).parent / "softap_js"
@@ -63,10 +64,11 @@ class Cloud:
 
 
 @pytest.mark.parametrize("protocol", ["http", "tcp"])
-async def test_whole_flow_through_softap_setup(flow, protocol):
+@pytest.mark.parametrize("firmware", [V2_3_1, V0_7_0, V0_6_4], ids=lambda one: one.name)
+async def test_whole_flow_through_softap_setup(flow, protocol, firmware):
     cloud = Cloud()
     world = World(seed=5, cloud=cloud, speed=50.0, faults=Faults(connect_reply_lost=0.0))
-    photon = world.add_photon(device_id="3b0021001747353236343033")
+    photon = world.add_photon(device_id="3b0021001747353236343033", firmware=firmware)
     with trio.fail_after(FLOW_BUDGET_S):
         async with world.running(loopback=True):
             world.present(photon)

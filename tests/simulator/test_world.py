@@ -231,3 +231,18 @@ async def _until_refused(address):
         except OSError:
             return
         await trio.sleep(0.01)
+
+
+def test_delivered_photons_are_the_ones_that_would_have_been_made(make_world, cloud):
+    other = make_world()
+    made = [other.add_photon(), other.add_photon()]
+    world = make_world()
+    numbers = world.deliver(2)
+    assert not world.photons
+
+    unpacked = list(world.unpack(numbers))
+    assert [(p.device_id, p.serial, p.ssid, p.bssid, p.firmware) for p in unpacked] == [
+        (p.device_id, p.serial, p.ssid, p.bssid, p.firmware) for p in made
+    ]
+    assert [world.label_of(number).device_id for number in numbers] == [p.device_id for p in made]
+    assert {p.device_id for p in made} <= cloud.known.keys()
