@@ -10,6 +10,8 @@ import pytest
 from provisioner import errors
 from provisioner.errors import ProvisionerError
 from provisioner.line.steps import picture
+from provisioner.simulator.faults import PROFILES
+from provisioner.simulator.injected import can_strike, words_for
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -107,6 +109,14 @@ def test_ci_runs_the_commands_the_readme_gives():
 
     assert all(f"from_readme {name}" in script for name in ("demo", "tests"))
     assert all(f"<!-- command: {name} -->" in README for name in ("demo", "tests"))
+
+
+def test_the_nasty_factory_of_the_readme_has_every_fault_that_there_is():
+    shown = README.partition("<!-- shown: nasty -->")[2].partition("## ")[0]
+
+    assert "no false PASS, no write to a stranger" in shown
+    for name in can_strike():
+        assert (words_for(name) in shown) is bool(getattr(PROFILES["nasty"], name)), name
 
 
 def test_only_what_belongs_there_stands_at_the_top():

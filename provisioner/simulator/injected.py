@@ -106,6 +106,11 @@ def _ends(records: Iterable[Record]) -> tuple[Mapping[str, Outcome], Mapping[str
     return ends, codes
 
 
+def words_for(fault: str) -> str:
+    """What the table calls this fault of `Faults`."""
+    return _WORDS.get(fault) or next(words for name, words in _CLOUD.values() if name == fault)
+
+
 def lines(rows: Sequence[Row]) -> list[str]:
     """The table as plain lines of at most 100 characters, readable without colour."""
     head = f"{'INJECTED':<42}{'TIMES':>7}{'DEVICES':>9}" + "".join(f"{word:>10}" for word in _HEADS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 
 
@@ -16,6 +17,7 @@ class Spool:
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the history
         self._rows = 0
+        weakref.finalize(self, self._file.close)
 
     def __len__(self) -> int:
         return self._rows

@@ -168,11 +168,11 @@ def habits(work):
 
 def _measured(work, end, meter, factory):
     passed = finished_ms = 0
-    for line in end.journal.open():
-        record = json.loads(line)
-        if record["event"] == "device.confirmed":
-            passed += 1
-            finished_ms = record["mono_ms"]
+    with end.journal.open() as lines:
+        for record in map(json.loads, lines):
+            if record["event"] == "device.confirmed":
+                passed += 1
+                finished_ms = record["mono_ms"]
     boards = [span for spans in meter.spans.values() for span in spans if span[0] == "board"]
     window = (min(begin for _, begin, _ in boards), max(begin for _, begin, _ in boards))
     return Measured(

@@ -19,9 +19,9 @@ TRAY = 50
 LIMIT = 600  # requests in five minutes: a tenth of the cloud's and less, so that the limit and not the work decides
 
 
-def rate(*, full):
+def rate(*, full, devices=20_000):
     """requests an import makes while it has work, against the governor's limit"""
-    devices = 60_000 if full else 20_000
+    devices = 60_000 if full else devices
     seconds, requests = run_virtually(lambda: _import(devices), seed=1)
     allowed = LIMIT / 300
     yield f"limit set to {LIMIT} requests in five minutes ({allowed:g} a second), one call a tray of {TRAY}"
@@ -34,11 +34,11 @@ async def _import(devices):
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         factory = VirtualFactory(seed=1, faults=replace(PROFILES["none"], cloud_latency_s=(0.05, 0.25)))
-        boards = [factory.world.add_photon() for _ in range(devices)]
-        trays = [
-            TrayFile(f"T-{number // TRAY:05d}", boards[number : number + TRAY], "txt")
+        boards = factory.world.deliver(devices)
+        trays = (
+            TrayFile(f"T-{number // TRAY:05d}", map(factory.world.label_of, boards[number : number + TRAY]), "txt")
             for number in range(0, devices, TRAY)
-        ]
+        )
         line = LineFile(["sim1"], cloud={"requests_per_5min": LIMIT})
         manifest, settings = factory.write(folder, trays, line, claim="{to: none}", wifi=None)
         async with factory.alive():

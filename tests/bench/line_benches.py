@@ -40,7 +40,7 @@ def speedup(*, full):
     times = shared.per_hour / by_hand
     yield f"one radio that is also the uplink: {shared.per_hour:8,.0f} devices/h, {times:5.2f} times the serial one"
     one = None
-    for stations, devices in ((1, 120), (2, 240), (4, 480), (8, 960)):
+    for stations, devices in ((1, 240), (2, 480), (4, 960), (8, 1920)):
         run = shift(devices, stations)
         one = one or run
         of_one = run.per_hour / one.per_hour / stations

@@ -81,7 +81,7 @@ def _product(factory):
 
 def _waits(factory, network):
     """The person at the bench takes a board that still blinks blue."""
-    photon = factory.world.radio.find(network.bssid)
+    photon = factory.world.radio.find(network.bssid, "laptop")
     return photon is not None and not photon.left_listening.is_set()
 
 

@@ -1,0 +1,33 @@
+"""The benchmarks run (what they measure is for people: `python tests/bench`)."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def benches(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "bench"))
+    import factory
+    import import_rate
+    import serial
+
+    yield factory, import_rate, serial
+    for name in ("factory", "import_rate", "serial", "line_benches"):
+        sys.modules.pop(name, None)
+
+
+def test_the_line_is_measured(benches):
+    measured = benches[0].shift(12, 2)
+
+    assert measured.passed == 12
+    assert 0 < measured.held <= measured.busy <= 1
+
+
+def test_so_is_the_serial_sequence(benches):
+    assert benches[2].devices_per_hour(2) > 0
+
+
+def test_so_is_the_import(benches):
+    assert [row for row in benches[1].rate(full=False, devices=1500) if "of the limit" in row]
