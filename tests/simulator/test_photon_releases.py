@@ -13,10 +13,9 @@ from provisioner.softap.client import SoftAPClient
 
 WIFI = WifiProfile("factory", "TestRouter", SecurityType.WPA2_AES, 6)
 PASSWORD = Secret("mywifipassword")
+CODE = ClaimCode("4i8pwFwPkImsnLmIj54BYJA4Z94j0OLyl7vwKecELzYGKjS9mBbM5Vra6H9T0DI")
 BODY = b'{"k":"cc","v":"abcdef"}'
 HEAD = f"POST /set HTTP/1.1\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
-
-every_release = pytest.mark.parametrize("firmware", RELEASES.values(), ids=RELEASES)
 
 
 def client_of(hands, transport="http"):
@@ -27,15 +26,14 @@ def client_of(hands, transport="http"):
     return SoftAPClient(dial, settings=SoftAPSettings(), budgets=Budgets(), transport=transport)
 
 
-@every_release
+@pytest.mark.parametrize("name", RELEASES)
 @pytest.mark.parametrize("transport", ["http", "tcp"])
-@pytest.mark.usefixtures("autojump_clock")
-async def test_our_client_brings_every_release_into_the_cloud(bench, cloud, tools, firmware, transport):
-    hands = await bench(firmware=firmware)
+async def test_our_client_brings_every_release_into_the_cloud(autojump_clock, bench, cloud, name, transport):
+    hands = await bench(firmware=RELEASES[name])
     client = client_of(hands, transport)
     await client.prepare()
     await client.identify()
-    await client.set_claim_code(ClaimCode(tools.code))
+    await client.set_claim_code(CODE)
     kept = hands.photon.flash.claim_code  # which release 0.4.x garbles now and then
     await client.set_wifi(WIFI, PASSWORD)
     await client.connect()
