@@ -9,12 +9,12 @@ import pytest
 @pytest.fixture
 def benches(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "bench"))
-    import factory
     import import_rate
+    import metered
     import serial
 
-    yield factory, import_rate, serial
-    for name in ("factory", "import_rate", "serial", "line_benches"):
+    yield metered, import_rate, serial
+    for name in ("metered", "import_rate", "serial", "line_benches"):
         sys.modules.pop(name, None)
 
 

@@ -37,16 +37,32 @@ class Verification:
     last_at: datetime | None
 
 
-class Replay(Iterator[Record]):
-    """One pass over a journal. When it has ended, `torn_bytes` is the size of the unfinished last line, 0 if none."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where reading has come to: behind so many bytes and records, whose last one has that hash."""
 
-    def __init__(self, path: Path) -> None:
+    bytes: int = 0
+    records: int = 0
+    head_hash: str = GENESIS
+
+
+class Replay(Iterator[Record]):
+    """One pass over a journal, from `start` on. When it has ended, `torn_bytes` is the size of the unfinished last
+    line, 0 if none. `bytes` is where the last record given out began, `end` where it ended."""
+
+    def __init__(self, path: Path, start: Mark = Mark()) -> None:
         self.path = path
-        self.records = 0
+        self.records = start.records
         self.torn_bytes = 0
-        self.head_hash = GENESIS
+        self.head_hash = start.head_hash
+        self.bytes = self.end = start.bytes
         self._run: str | None = None
         self._lines = self._walk()
+
+    @property
+    def mark(self) -> Mark:
+        """Where a later pass can go on."""
+        return Mark(self.end, self.records, self.head_hash)
 
     def __next__(self) -> Record:
         return next(self._lines)
@@ -58,13 +74,16 @@ class Replay(Iterator[Record]):
     def _walk(self) -> Generator[Record, None, None]:
         try:
             with self.path.open("rb") as file:
+                file.seek(self.end)
                 line = file.readline(LINE_BYTES_MAX + 1)
                 while line:
                     following = file.readline(LINE_BYTES_MAX + 1)
                     if not following and len(line) <= LINE_BYTES_MAX and is_torn(line):
                         self.torn_bytes = len(line)
                         return
-                    yield self._record(line)
+                    record = self._record(line)
+                    self.bytes, self.end = self.end, self.end + len(line)
+                    yield record
                     line = following
         except OSError as error:
             raise JournalError(
@@ -94,12 +113,12 @@ class Replay(Iterator[Record]):
         return record
 
 
-def replay(path: Path) -> Replay:
+def replay(path: Path, start: Mark = Mark()) -> Replay:
     """Iterate over a journal's records, each checked against the chain before it is given out.
 
     Raises JournalCorrupt naming the line and what is wrong, JournalTooNew, JournalError when it cannot be read.
     """
-    return Replay(path)
+    return Replay(path, start)
 
 
 def verify(path: Path) -> Verification:

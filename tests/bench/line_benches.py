@@ -8,7 +8,7 @@ from pathlib import Path
 
 import import_rate
 import serial
-from factory import shift
+from metered import shift
 
 from provisioner.simulator.faults import PROFILES
 
@@ -71,7 +71,7 @@ def memory(*, full):
     """peak memory of a whole run, line and world together, each in a process of its own"""
     before = None
     for devices in (1_000, 10_000, *((100_000,) if full else ())):
-        script = [sys.executable, str(Path(__file__).with_name("factory.py")), str(devices)]
+        script = [sys.executable, str(Path(__file__).with_name("metered.py")), str(devices)]
         peak = float(subprocess.run(script, check=True, capture_output=True, text=True).stdout)
         grown = f", {(peak - before[1]) * 1024 / (devices - before[0]):6.2f} KiB more a device" if before else ""
         yield f"{devices:>7,} devices on 32 stations: {peak:6.0f} MB{grown}"
