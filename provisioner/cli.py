@@ -8,63 +8,32 @@ Rule 3: heavy parts are imported inside the commands, so `--help` and shell comp
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from provisioner.console.stopped import counted, exit_code_of, failures_of, leaves_of, lines_of, mistake_rows, object_of
+from provisioner.cli_night import reconcile, report, restore, show, status
+from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings, say, vars_of
+from provisioner.console.stopped import counted, exit_code_of, failures_of, leaves_of, mistake_rows
 from provisioner.errors import (
     ExitCode,
     FileRefused,
-    InputRefused,
     JournalError,
     Mistake,
-    ProvisionerError,
     SecretMissing,
 )
-from provisioner.model import SecurityType, WifiProfile, printable
+from provisioner.model import SecurityType, WifiProfile
 from provisioner.secrets import Secret
 
 COMMANDS = ("version", "device-id", "public-key", "scan-ap", "set", "configure-ap", "connect-ap")
-F = TypeVar("F", bound=Callable[..., Any])
-_FILE = click.Path(path_type=Path, dir_okay=False)
-_FOLDER = click.Path(path_type=Path, file_okay=False)
-
-
-def common(command: F) -> F:
-    """The options that every command takes; with `--json`, what stopped a command is one object on stdout as well."""
-
-    @functools.wraps(command)
-    def told(*args: Any, as_json: bool, **options: Any) -> Any:
-        try:
-            return command(*args, as_json=as_json, **options)
-        except (ProvisionerError, BaseExceptionGroup) as error:
-            failures = failures_of(error)
-            if as_json and failures:
-                _print_json(object_of(failures, exit_code_of(failures[0])))
-            raise
-
-    decorated: Any = told
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else."),
-        click.option("--runs-dir", type=_FOLDER, default=Path("runs"), show_default=True, help="Where runs are kept."),
-        click.option(
-            "--config", type=_FILE, default=Path("config/line.yaml"), show_default=True, help="The line's settings."
-        ),
-    ):
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -74,7 +43,7 @@ def commands() -> None:
 
 
 @commands.command()
-@click.argument("manifests", type=_FILE, nargs=-1, required=True, metavar="MANIFEST...")
+@click.argument("manifests", type=FILE, nargs=-1, required=True, metavar="MANIFEST...")
 @common
 @click.pass_context
 def check(context: click.Context, /, manifests: tuple[Path, ...], config: Path, *, as_json: bool, **_: Any) -> None:
@@ -104,7 +73,7 @@ def check(context: click.Context, /, manifests: tuple[Path, ...], config: Path, 
         else:
             checked.append({"file": str(path), "trays": len(manifest.trays), "devices": len(manifest)})
     if as_json:
-        _print_json({"ok": not mistakes, "manifests": checked, "mistakes": mistake_rows(mistakes)})
+        print_json({"ok": not mistakes, "manifests": checked, "mistakes": mistake_rows(mistakes)})
     else:
         for mistake in mistakes:
             click.echo(str(mistake))
@@ -128,7 +97,7 @@ def schema(**_: Any) -> None:
 
 
 @commands.command("import")
-@click.argument("manifest", type=_FILE)
+@click.argument("manifest", type=FILE)
 @click.option("--dry-run", is_flag=True, help="Show the plan and the number of API calls; write nothing.")
 @common
 @click.pass_context
@@ -144,7 +113,7 @@ def import_(
     from provisioner import app
     from provisioner.job import Job, prepare
 
-    _require_settings(config)
+    require_settings(config)
     outside = app.Outside()
     prepared = prepare(Job("import", manifest, config, runs_dir), outside.environment)
     if dry_run:
@@ -154,7 +123,7 @@ def import_(
 
 
 @commands.command()
-@click.argument("manifest", type=_FILE)
+@click.argument("manifest", type=FILE)
 @click.option("--station", "stations", multiple=True, metavar="NAME", help="Work this station only; repeatable.")
 @click.option("--scanner", is_flag=True, help="One board per scan: labels are read from standard input.")
 @common
@@ -171,19 +140,10 @@ def run(
     from provisioner import app
     from provisioner.job import Job, prepare
 
-    _require_settings(config)
+    require_settings(config)
     outside = app.Outside(scans=app.typed_lines() if options["scanner"] else None)
     job = Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=options["scanner"])
     context.exit(_run_and_show(prepare(job, outside.environment), outside, as_json=as_json))
-
-
-def _require_settings(config: Path) -> None:
-    """Without settings nothing can start: most often the command was given in another folder."""
-    if not config.exists():
-        raise InputRefused(
-            f"there are no settings at {config}",
-            remedy="Run this in the folder that holds config/line.yaml, or name your settings with --config FILE.",
-        )
 
 
 @commands.group()
@@ -206,16 +166,16 @@ def verify(context: click.Context, /, run_id: str | None, runs_dir: Path, *, as_
     there = runs(runs_dir)
     wanted = next((folder for folder in there if folder.id == run_id), None) if run_id else newest(runs_dir)
     if wanted is None:
-        raise _no_such_run(run_id, runs_dir, [folder.id for folder in there])
+        raise no_such_run(run_id, runs_dir, [folder.id for folder in there])
     try:
         result = verify_journal(wanted.journal)
     except JournalError as bad:
         if as_json:
-            _print_json({"ok": False, "run": wanted.id, "code": bad.code, "detail": bad.detail})
-        _say(bad)
+            print_json({"ok": False, "run": wanted.id, "code": bad.code, "detail": bad.detail})
+        say(bad)
         context.exit(ExitCode.SOME_FAILED)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "ok": True,
                 "run": wanted.id,
@@ -227,13 +187,6 @@ def verify(context: click.Context, /, run_id: str | None, runs_dir: Path, *, as_
     else:
         torn = f", then {result.torn_bytes} bytes of a record that a crash tore" if result.torn_bytes else ""
         click.echo(f"{wanted.id}: {result.records} records in one unbroken chain{torn}; head {result.head_hash}")
-
-
-def _no_such_run(run_id: str | None, runs_dir: Path, there: list[str]) -> InputRefused:
-    what = f"there is no run {printable(run_id)} in {runs_dir}" if run_id else f"there are no runs in {runs_dir}"
-    if there:
-        return InputRefused(what, remedy=f"Name one of those there are; the newest: {', '.join(there[-3:])}.")
-    return InputRefused(what, remedy="Name the folder that holds your runs with --runs-dir, or run a manifest first.")
 
 
 @commands.command()
@@ -262,7 +215,7 @@ def softap(command: str, code: str | None, *, as_json: bool, **options: Any) -> 
         request = replace(request, password=_wifi_password())
     answer = trio.run(bringup.ask, request)
     if as_json:
-        _print_json({"command": command, **answer})
+        print_json({"command": command, **answer})
     else:
         for key, value in answer.items():
             lines = [", ".join(f"{k} {v}" for k, v in row.items()) for row in value] if isinstance(value, list) else []
@@ -335,19 +288,6 @@ def simulate(*, cloud: str, photons: int, seed: int | None, faults: str, online_
 # --- showing ---
 
 
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def _say(failure: ProvisionerError) -> None:
-    """What happened, whose fault it is, what to do now; wrapped between words on a terminal, not in a pipe."""
-    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-    first, *rest = lines_of(failure, width=width)
-    click.secho(first, fg="red", bold=True, err=True)
-    for line in rest:
-        click.echo(line, err=True)
-
-
 def _run_and_show(prepared: Any, outside: Any, *, as_json: bool) -> ExitCode:
     """Run, with the live screen on the terminal; then, for machines, the result as one JSON object."""
     from functools import partial
@@ -366,7 +306,7 @@ def _show_end(end: Any, *, as_json: bool) -> None:
     from provisioner.console.verdict import summary
 
     if as_json:
-        _print_json({**summary(end.screen), "run": end.run_id, "journal": str(end.journal), "exit": int(end.exit_code)})
+        print_json({**summary(end.screen), "run": end.run_id, "journal": str(end.journal), "exit": int(end.exit_code)})
     else:
         click.echo(f"Journal: {end.journal}")
 
@@ -374,7 +314,7 @@ def _show_end(end: Any, *, as_json: bool) -> None:
 def _show_plan(plan: Any, *, as_json: bool) -> None:
     calls = sum(tray.calls for tray in plan)
     if as_json:
-        _print_json({"trays": [vars_of(tray) for tray in plan], "calls": calls})
+        print_json({"trays": [vars_of(tray) for tray in plan], "calls": calls})
         return
     for tray in plan:
         rows = counted(tray.devices, "device")
@@ -388,11 +328,8 @@ def _show_plan(plan: Any, *, as_json: bool) -> None:
     click.echo("Nothing was written.")
 
 
-def vars_of(row: Any) -> dict[str, Any]:
-    """A slotted dataclass as a plain mapping."""
-    from dataclasses import asdict
-
-    return asdict(row)
+for _command in (reconcile, status, show, report, restore):
+    commands.add_command(_command)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -430,7 +367,7 @@ def _code_of(error: BaseException) -> ExitCode:
         return ExitCode.INTERRUPTED
     failures = failures_of(error)
     for failure in failures:
-        _say(failure)
+        say(failure)
     if failures:
         return exit_code_of(failures[0])
     traceback.print_exception(error)

@@ -38,7 +38,7 @@ class EarlierRuns:
                 torn[folder.id] = cut
             records = replay(folder.journal)
             first = next(records, None)
-            if first is not None and _same_manifest(first, prepared):
+            if first is not None and (_same_manifest(first, prepared) or _of_any_manifest(first)):
                 resumes.append(folder.id)
                 for record in records:
                     history.see(record)
@@ -59,3 +59,8 @@ def _same_manifest(started: Record, prepared: Prepared) -> bool:
     same_product = started.extra.get("product", "") == (prepared.manifest.product or "")
     same_file = started.extra.get("manifest") == str(prepared.job.manifest.resolve())
     return same_product and (same_file or started.extra.get("manifest_sha256") == prepared.manifest.sha256)
+
+
+def _of_any_manifest(started: Record) -> bool:
+    """A night's repairs and a person's undoing concern devices, whichever manifest lists them."""
+    return started.extra.get("command") in ("reconcile", "restore")

@@ -10,6 +10,8 @@ import pytest
 from provisioner import errors
 from provisioner.errors import ProvisionerError
 from provisioner.line.steps import picture
+from provisioner.reconcile.classes import Class
+from provisioner.reconcile.discipline import words_of
 from provisioner.simulator.faults import PROFILES
 from provisioner.simulator.injected import can_strike, words_for
 
@@ -62,7 +64,18 @@ def assumptions_block():
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
 
 
+def classes_block():
+    """One row for each class of the night."""
+    rows = ["| class | | what it means | why | what to do |", "|---|---|---|---|---|"]
+    for kind in Class:
+        meaning = kind.meaning
+        cells = (words_of(kind), meaning.standing, meaning.sentence, meaning.cause, meaning.action)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 BLOCKS = {
+    "classes": classes_block,
     "assumptions": assumptions_block,
     "steps": steps_block,
     "remedies": lambda: remedies(errors.DeviceError, errors.SwitchError, errors.SoftAPError),

@@ -19,7 +19,8 @@ from pathlib import Path
 import trio
 from rich.console import Console
 
-from provisioner import app
+from provisioner import app, nightly
+from provisioner.console.morning import class_rows, print_morning
 from provisioner.console.stopped import counted
 from provisioner.console.terminal import print_final
 from provisioner.console.verdict import final_table, headline
@@ -105,9 +106,10 @@ async def _in_real_time(wishes: Wishes, seed: int, folder: Path, console: Consol
             load_switcher=lambda name: world.switchers,
         )
         end = await app.run(prepare(job, outside.environment), outside, console=console)
+        morning = await _night(job, end, outside)
         nursery.cancel_scope.cancel()
     _keep(wishes, folder, end)
-    return _judged(end, world, cloud, trays, console)
+    return _judged(_Played(end, morning, outside.wall(), world, cloud, trays), console)
 
 
 # --- virtual time: the shipped clients on the virtual network ---
@@ -122,11 +124,13 @@ async def _in_virtual_time(wishes: Wishes, seed: int, folder: Path, console: Con
         _bring(factory.world, trays, wishes)
         # Nobody could read the lines of a shift that passes in seconds; the table at the end says what it came to.
         quiet = Console(file=io.StringIO(), width=100)
-        end = await factory.run(Job("run", manifest, settings, wishes.runs_dir), console=quiet)
+        job = Job("run", manifest, settings, wishes.runs_dir)
+        end = await factory.run(job, console=quiet)
+        morning = await _night(job, end, factory.outside())
     print_final(final_table(end.screen), headline(end.screen), console)
     say(console, f"{trio.current_time() / 3600:.2f} hours of the simulated factory.")
     _keep(wishes, folder, end)
-    return _judged(end, factory.world, factory.cloud, trays, console)
+    return _judged(_Played(end, morning, factory.clock.now(), factory.world, factory.cloud, trays), console)
 
 
 # --- both ---
@@ -171,9 +175,31 @@ def _keep(wishes: Wishes, folder: Path, end: app.RunEnd) -> None:
         shutil.copytree(folder, end.journal.parent / "factory")
 
 
-def _judged(end: app.RunEnd, world: World, cloud: SimCloud, trays: Sequence[TrayFile], console: Console) -> app.RunEnd:
-    """Say whether the journal is true; if it is not, that is a bug of ours."""
-    show_injected(world, cloud, end.journal, console)
-    wrong = contradictions(world, cloud, end.journal, _owners(trays))
+async def _night(job: Job, end: app.RunEnd, outside: app.Outside) -> nightly.Morning:
+    """`reconcile` of this run alone: other demos were other factories, whose clouds are gone."""
+    runs_dir = job.manifest.parent / "night"
+    shutil.copytree(end.journal.parent, runs_dir / end.run_id)
+    return await nightly.reconcile(nightly.NightJob(job.config, runs_dir, [job.manifest]), outside)
+
+
+@dataclass(frozen=True)
+class _Played:
+    """A demo that has been played, ready to be judged. `now` is the factory's time of day."""
+
+    end: app.RunEnd
+    morning: nightly.Morning
+    now: datetime
+    world: World
+    cloud: SimCloud
+    trays: Sequence[TrayFile]
+
+
+def _judged(played: _Played, console: Console) -> app.RunEnd:
+    """Show the morning after, and say whether the journal is true; if it is not, that is a bug of ours."""
+    end, morning = played.end, played.morning
+    say(console, "The night after, `provisioner reconcile`:")
+    print_morning(class_rows(morning.tally, played.now), morning.verdict, console, troubles=morning.troubles)
+    show_injected(played.world, played.cloud, end.journal, console)
+    wrong = contradictions(played.world, played.cloud, end.journal, _owners(played.trays))
     report(wrong, console)
     return end if not wrong else app.RunEnd(ExitCode.OUR_BUG, end.run_id, end.journal, end.screen)

@@ -35,6 +35,7 @@ from provisioner.errors.cloud import (
     CustomerExists,
     DeviceNotOnline,
     NotInCloud,
+    OutOfBudget,
     OwnedBySomeoneElse,
     PermissionRefused,
 )
@@ -81,6 +82,7 @@ from provisioner.errors.journal import (
     JournalLocked,
     JournalTooNew,
     JournalWriteFailed,
+    ReconcileRunning,
 )
 from provisioner.errors.network import (
     AdapterUnavailable,
@@ -166,11 +168,13 @@ __all__ = [
     "NotTheScannedDevice",
     "NotVisitable",
     "OperatorDeclined",
+    "OutOfBudget",
     "OwnedBySomeoneElse",
     "PermissionRefused",
     "ProductUnknown",
     "ProvisionerError",
     "Quarantined",
+    "ReconcileRunning",
     "RunEnded",
     "RunsFolderUnusable",
     "SecretMissing",

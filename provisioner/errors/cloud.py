@@ -104,3 +104,11 @@ class OwnedBySomeoneElse(CloudRefused):
     code = "owned_by_someone_else"
     blame = Blame.OPERATOR
     remedy = "Set the board aside; ask whose it is. Only the owner, or `restore --unclaim`, can free it."
+
+
+class OutOfBudget(CloudError):
+    """A night's requests, or its time, were used up before everything was read."""
+
+    code = "out_of_budget"
+    again = Again.NEXT_RUN
+    remedy = "Give it more with --budget or --deadline, or nothing: the next night starts from the beginning."

@@ -38,3 +38,10 @@ class JournalTooNew(JournalError):
 
     code = "journal_too_new"
     remedy = "Use the newer provisioner that wrote it; an older one would read it wrongly."
+
+
+class ReconcileRunning(JournalError):
+    """Another reconciliation works in this runs folder."""
+
+    code = "reconcile_running"
+    remedy = "Wait until it has ended; if it hangs, stop it: nothing is lost."

@@ -86,6 +86,7 @@ class Fields(TypedDict, total=False):
     lot: str
     manifest: str
     manifest_sha256: str
+    manifests: Sequence[str]
     settings: str
     settings_sha256: str
     clock: str
@@ -302,9 +303,7 @@ def is_torn(tail: bytes) -> bool:
 
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
-        whole = json.loads(
-            line.decode(), object_pairs_hook=_no_key_twice, parse_constant=_no_constant, parse_float=_finite
-        )
+        whole = _STRICT.decode(line.decode())
     except UnicodeDecodeError:
         raise NotARecord("not UTF-8 text") from None
     except RecursionError:
@@ -332,6 +331,10 @@ def _finite(text: str) -> float:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number JSON knows")
+
+
+# Made once: `json.loads` would make one for every line.
+_STRICT = json.JSONDecoder(object_pairs_hook=_no_key_twice, parse_constant=_no_constant, parse_float=_finite)
 
 
 def _checked(v: int, at: datetime, whole: dict[str, Any], *, digest: str = "") -> Record:

@@ -225,6 +225,8 @@ class History:
             entry.cloud_from = _time(evidence.get("cloud_from"))
         elif record.event == "connect.refused":
             self._entry(record.device).connecting = False
+        elif record.event == "device.restored":
+            self._devices.pop(DeviceID(record.device), None)  # taken back on purpose: it begins from the beginning
         elif record.outcome is not None and record.event.startswith("device."):
             entry = self._entry(record.device)
             entry.outcome, entry.code = Outcome(record.outcome), record.code or ""

@@ -119,7 +119,8 @@ def lines(rows: Sequence[Row]) -> list[str]:
         cells = "".join(f"{row.outcomes[outcome] or '·':>10}" for outcome in _OUTCOMES) if row.devices else ""
         told.append(f"{row.words or row.fault:<42.42}{row.times:>7}{len(row.devices) or '':>9}{cells}".rstrip())
         if row.codes:
-            seen = ", ".join(f"{code} {count}" for code, count in row.codes.most_common(3))
+            most = sorted(row.codes.items(), key=lambda code: (-code[1], code[0]))[:3]
+            seen = ", ".join(f"{code} {count}" for code, count in most)
             told.append(f"    the line saw: {seen}"[:_WIDTH])
     return told
 

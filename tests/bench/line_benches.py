@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import import_rate
+import night
 import serial
 from metered import shift
 
@@ -85,4 +86,5 @@ BENCHES = {
     "cpu": cpu,
     "shift": virtual_shift,
     "memory": memory,
+    "night": night.reconcile,
 }

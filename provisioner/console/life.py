@@ -1,0 +1,108 @@
+"""One device's life on a terminal: run by run, oldest first, with evidence and who did it.
+
+Rule 1: text from journals is escaped before a terminal sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from provisioner.console.lines import safe
+from provisioner.journal.records import Record
+from provisioner.reconcile.life import Life
+
+_COLOURS = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "skipped": "yellow"}
+
+
+def print_life(life: Life, console: Console) -> None:
+    """Print it; the last line is where the device stands."""
+    names = [life.device, *([f"serial {safe(life.serial)}"] if life.serial else [])]
+    console.print(Text("  ".join(names), "bold"), soft_wrap=True)
+    for place in life.places:
+        console.print(Text(f"listed as {safe(place, 300)}"), soft_wrap=True)
+    for row, records in life.runs:
+        started = row.started
+        who = f"{started.get('command') or 'run'} by {started.get('operator') or 'nobody named'}"
+        head = f"run {row.run}  {safe(str(who), 80)} on {safe(str(started.get('host') or 'an unknown host'), 80)}"
+        console.print(Text(head, "bold"), soft_wrap=True)
+        for record in records:
+            console.print(_line(record), soft_wrap=True)
+    console.print(Text(stands(life), "bold"), soft_wrap=True)
+
+
+def stands(life: Life) -> str:
+    """Where the journals leave it, in one line."""
+    facts = life.facts
+    if facts.restored:
+        return f"RESTORED: taken back on purpose, last on {facts.at:%Y-%m-%d %H:%M} UTC."
+    if facts.in_doubt:
+        return "IN DOUBT: its journal does not verify."
+    if facts.proven:
+        return f"PASS: proven in run {facts.run}; owner {safe(facts.owner or 'nobody')}."
+    if facts.open:
+        return f"UNPROVEN: told to connect in run {facts.run}, and not proven yet."
+    if facts.outcome is not None:
+        return f"{facts.outcome.value.upper()}: {safe(facts.code)}, in run {facts.run}."
+    return "IMPORTED: in the product, and not finished at any station." if facts.imported else "NO OUTCOME yet."
+
+
+def _line(record: Record) -> Text:
+    text = Text(f"  {record.at:%Y-%m-%d %H:%M:%S}  ", "dim")
+    text.append(f"{record.event:<22}", _COLOURS.get(record.outcome or "", ""))
+    for part in _parts(record):
+        text.append(f"  {part}")
+    return text
+
+
+def _parts(record: Record) -> list[str]:
+    parts = [f"station {safe(record.station)}"] if record.station else []
+    parts += [safe(text, 100) for text in (record.ssid, record.bssid) if text]
+    parts += [f"step {record.step}"] if record.step else []
+    parts += [str(record.outcome)] if record.outcome else []
+    parts += [safe(text, 300) for text in (record.code, record.detail) if text]
+    parts += [f"{key} {safe(str(value), 80)}" for key, value in record.extra.items() if key in ("claim_code", "owner")]
+    if record.evidence:
+        parts.append(
+            "evidence: " + ", ".join(f"{key} {safe(str(value), 80)}" for key, value in record.evidence.items())
+        )
+    return parts
+
+
+def life_object(life: Life) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "device": life.device,
+        "serial": life.serial,
+        "places": list(life.places),
+        "stands": stands(life),
+        "proven": life.facts.proven,
+        "runs": [
+            {"run": row.run, **row.started, "records": [_object(record) for record in records]}
+            for row, records in life.runs
+        ],
+    }
+
+
+def _object(record: Record) -> Mapping[str, object]:
+    core = {
+        "at": record.at.isoformat(timespec="milliseconds"),
+        "event": record.event,
+        "station": record.station,
+        "tray": record.tray,
+        "slot": record.slot,
+        "ssid": record.ssid,
+        "bssid": record.bssid,
+        "step": record.step,
+        "outcome": record.outcome,
+        "code": record.code,
+        "blame": record.blame,
+        "remedy": record.remedy,
+        "evidence": record.evidence,
+        "detail": record.detail,
+        **record.extra,
+    }
+    return {key: value for key, value in core.items() if value is not None}

@@ -1,0 +1,195 @@
+"""A run's report as one HTML file that opens offline: no script, no font, nothing from anywhere else.
+
+Rule 1: every text from manifest, journal or cloud goes through `escape`.
+Rule 2: nothing is told by colour alone: each slot has its sign and its word, and prints in black and white.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from provisioner.console.reports.charts import bars, histogram
+from provisioner.console.reports.run_report import TAKT_STEP_S, RunReport, Unit
+from provisioner.journal.records import Record
+from provisioner.model import Outcome
+
+ROW = 10  # slots in a row of a tray map
+SIGNS = {
+    Outcome.PASS: ("✓", "pass"),
+    Outcome.FAIL: ("✗", "fail"),
+    Outcome.UNKNOWN: ("?", "unproven"),
+    Outcome.SKIPPED: ("–", "not done"),
+    Outcome.ABORTED: ("–", "stopped"),
+    None: ("·", "open"),
+}
+_STYLE = """
+:root { --ink:#14181d; --soft:#5b6570; --line:#d5dae0; --paper:#fff; --wash:#f4f6f8;
+  --pass:#0b6e3f; --fail:#b3201b; --unproven:#8a5a00; --none:#5b6570; }
+* { box-sizing:border-box } body { margin:0 auto; max-width:60rem; padding:2rem 1.25rem 4rem; color:var(--ink);
+  background:var(--paper); font:16px/1.5 system-ui,"Segoe UI",sans-serif }
+h1 { font-size:1.6rem; margin:0 } h2 { margin:2.6rem 0 .8rem; font-size:1.15rem; border-bottom:2px solid var(--ink);
+  padding-bottom:.25rem } .soft { color:var(--soft) } code { font:0.92em ui-monospace,monospace }
+.verdict { margin:1.2rem 0; padding:1rem 1.2rem; font-size:1.35rem; font-weight:700; border-left:.5rem solid; }
+.verdict.pass { border-color:var(--pass); background:#e9f5ee }
+.verdict.fail { border-color:var(--fail); background:#fbecea }
+.verdict.unproven { border-color:var(--unproven); background:#fdf4e1 }
+.figures { display:flex; flex-wrap:wrap; gap:.8rem }
+.figure { flex:1 1 9rem; background:var(--wash); padding:.8rem 1rem }
+.figure b { display:block; font-size:1.7rem; line-height:1.15 }
+table { border-collapse:collapse; width:100%; font-size:.93rem } th,td { text-align:left; padding:.35rem .6rem;
+  border-bottom:1px solid var(--line); vertical-align:top } th { border-bottom:2px solid var(--line); font-weight:600 }
+td.n,th.n { text-align:right; font-variant-numeric:tabular-nums }
+svg { width:100%; height:auto; font:13px system-ui,sans-serif }
+svg rect { fill:#35506b } svg text { fill:var(--ink) }
+.map { display:grid; grid-template-columns:repeat(10,minmax(0,1fr)); gap:.3rem; margin:.4rem 0 1.6rem }
+.slot { border:2px solid var(--line); padding:.25rem .3rem; min-height:3.1rem; font-size:.72rem; line-height:1.25 }
+.slot b { display:block; font-size:1.15rem } .slot.pass { border-color:var(--pass) } .slot.pass b { color:var(--pass) }
+.slot.fail { border:4px double var(--fail); background:#fbecea } .slot.fail b { color:var(--fail) }
+.slot.unproven { border-style:dashed; border-color:var(--unproven); background:#fdf4e1 }
+.slot.unproven b { color:var(--unproven) } .slot.hole { border-style:dotted }
+.sign { display:grid; grid-template-columns:1fr 1fr; gap:2.5rem; margin-top:2.4rem }
+.sign div { border-top:1px solid var(--ink); padding-top:.3rem }
+@media print { body { max-width:none; padding:0 } h2 { break-after:avoid } .map,table { break-inside:avoid } }
+@media (max-width:40rem) { .map { grid-template-columns:repeat(5,minmax(0,1fr)) } }
+"""
+
+
+def as_html(report: RunReport) -> str:
+    """The whole page."""
+    return "".join(_page(report))
+
+
+def _page(report: RunReport) -> Iterator[str]:
+    yield f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Run {escape(report.run)}</title>'
+    yield f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body>\n'
+    yield from _head(report)
+    yield "<h2>Trays</h2>\n"
+    for tray, units, listed in report.trays():
+        yield from _tray(tray, units, listed)
+    yield from _attention(report)
+    yield from _yields(report)
+    yield "<h2>Why visits failed</h2>\n"
+    yield bars(report.failures.most_common(15), title="Visits that failed, by reason")
+    yield "<h2>Why devices did not pass</h2>\n"
+    yield bars(report.unit_failures().most_common(15), title="Devices that did not pass, by reason")
+    yield "<h2>Takt: seconds between two proven devices</h2>\n"
+    takts = report.takts_s()
+    yield histogram(report.histogram(takts), TAKT_STEP_S, title="Takt of the whole line", unit="seconds")
+    yield from _hand_over(report)
+    yield "</body></html>\n"
+
+
+def _head(report: RunReport) -> Iterator[str]:
+    started = report.started
+    counts = report.outcomes()
+    bad, unproven = counts["fail"] + counts["skipped"] + counts["open"], counts["unknown"]
+    tone, word = (
+        ("fail", "NOT ALL GOOD") if bad else ("unproven", "NOT ALL PROVEN") if unproven else ("pass", "ALL PROVEN")
+    )
+    extra = started.extra if started else {}
+    lot = f", lot {escape(str(extra['lot']))}" if extra.get("lot") else ""
+    yield f"<h1>Run {escape(report.run)}</h1>"
+    yield f'<p class="soft">Product {escape(str(extra.get("product") or "none"))}{lot}, '
+    yield f"by {escape(started.operator if started and started.operator else 'nobody named')}"
+    yield f", {started.at:%Y-%m-%d %H:%M} UTC, {report.hours():.2f} h</p>\n" if started else "</p>\n"
+    if report.finished is None:
+        yield '<p class="verdict unproven">This run has not finished: this is what its journal says so far.</p>'
+    yield f'<p class="verdict {tone}">{word}: {counts["pass"]} of {len(report.units)} devices</p>'
+    yield '<div class="figures">'
+    for name in ("pass", "fail", "unknown", "skipped", "open"):
+        label = {"unknown": "unproven", "skipped": "not done"}.get(name, name)
+        if counts[name] or name in ("pass", "fail"):
+            yield f'<div class="figure"><b>{counts[name]}</b>{label}</div>'
+    first, tried = report.unit_yield()
+    yield f'<div class="figure"><b>{_percent(first, tried)}</b>first-pass yield</div></div>\n'
+
+
+def _tray(name: str, units: list[Unit], listed: int) -> Iterator[str]:
+    passed = sum(unit.outcome is Outcome.PASS for unit in units)
+    yield f"<h3>{escape(name)} <span class='soft'>{passed} of {listed} pass</span></h3><div class='map'>"
+    by_slot: dict[int, list[Unit]] = {}
+    for unit in units:
+        by_slot.setdefault(unit.slot, []).append(unit)
+    last = max([*by_slot, min(listed, 1000)], default=0)
+    for slot in range(1, last + 1):
+        yield from (_slot(unit) for unit in by_slot.get(slot, [])) if slot in by_slot else [_hole(slot)]
+    yield "</div>\n"
+
+
+def _slot(unit: Unit) -> str:
+    sign, word = SIGNS[unit.outcome]
+    title = escape(f"{unit.device} {unit.code}".strip(), quote=True)
+    kind = word.split()[0] if unit.outcome in (Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN) else "none"
+    return (
+        f'<div class="slot {kind}" title="{title}"><b>{sign}</b>{unit.slot} {word}<br>…{escape(unit.device[-4:])}</div>'
+    )
+
+
+def _hole(slot: int) -> str:
+    return f'<div class="slot hole"><b>·</b>{slot} no record</div>'
+
+
+def _attention(report: RunReport) -> Iterator[str]:
+    bad = [unit for _, units, _ in report.trays() for unit in units if unit.outcome is not Outcome.PASS]
+    yield "<h2>Devices somebody has to look at</h2>\n"
+    if not bad:
+        yield "<p>None.</p>"
+        return
+    yield "<table><tr><th>Tray</th><th class='n'>Slot</th><th>Device</th><th></th><th>Why</th><th>What to do</th></tr>"
+    for unit in bad:
+        yield (
+            f"<tr><td>{escape(unit.tray)}</td><td class='n'>{unit.slot}</td><td><code>{escape(unit.device)}</code></td>"
+            f"<td>{SIGNS[unit.outcome][1]}</td><td>{escape(unit.code)}</td><td>{escape(unit.remedy)}</td></tr>"
+        )
+    yield "</table>\n"
+
+
+def _yields(report: RunReport) -> Iterator[str]:
+    first, tried = report.unit_yield()
+    yield "<h2>Yield</h2>\n"
+    yield f"<p>Units: {first} of {tried} devices were proven after their first visit ({_percent(first, tried)}). "
+    yield "Stations: visits that handed a board over. A board that passes on its second station is one good unit and "
+    yield "one bad visit, so the two are kept apart.</p>"
+    yield "<table><tr><th>Station</th><th class='n'>Visits</th><th class='n'>Good</th><th class='n'>Yield</th>"
+    yield "<th class='n'>Median visit</th><th></th></tr>"
+    for name, one in sorted(report.stations.items()):
+        median = f"{sorted(one.seconds)[len(one.seconds) // 2]:.1f} s" if one.seconds else ""
+        yield f"<tr><td>{escape(name)}</td><td class='n'>{one.visits}</td><td class='n'>{one.good}</td>"
+        yield f"<td class='n'>{_percent(one.good, one.visits)}</td><td class='n'>{median}</td>"
+        yield f"<td>{'drained: ' + escape(one.drained) if one.drained else ''}</td></tr>"
+    yield "</table>\n"
+
+
+def _hand_over(report: RunReport) -> Iterator[str]:
+    counts, started = report.outcomes(), report.started
+    extra = started.extra if started else {}
+    yield "<h2>Hand-over sheet</h2>\n<table>"
+    for name, value in (
+        ("Built", f"{sum(unit.visits > 0 for unit in report.units.values())} devices visited"),
+        ("Proven", f"{counts['pass']}, of them {sum(unit.carried for unit in report.units.values())} by earlier runs"),
+        ("Open", f"{counts['unknown']} unproven, {counts['skipped'] + counts['open']} not done"),
+        ("To repair", f"{counts['fail']} failed"),
+        ("Manifest", f"{extra.get('manifest') or ''} (SHA-256 {str(extra.get('manifest_sha256') or '')[:16]}…)"),
+        ("Journal", f"{report.records} records, last hash {report.last.hash[:16] if report.last else ''}…"),
+        ("Tool, host", f"{extra.get('tool') or ''} on {extra.get('host') or ''}"),
+    ):
+        yield f"<tr><th>{name}</th><td>{escape(value)}</td></tr>"
+    yield "</table>\n<h3>What stopped the line</h3>\n"
+    if not report.stops:
+        yield "<p>Nothing.</p>"
+    else:
+        yield "<table>"
+        yield from (_stop(record) for record in report.stops)
+        yield "</table>"
+    yield '<div class="sign"><div>handed over by</div><div>taken over by</div></div>\n'
+
+
+def _stop(record: Record) -> str:
+    what = f"{record.event} {record.station or ''}"
+    why = f"{record.code or ''} {record.detail or ''}"
+    return f"<tr><td>{record.at:%H:%M:%S}</td><td>{escape(what)}</td><td>{escape(why)}</td></tr>"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "–"

@@ -1,0 +1,206 @@
+"""Manifests x journals x cloud: one pass over all three in order of device ID, every device into exactly one class.
+
+Rule 1: three sorted streams are merged; nothing is held but the page in hand and what was found wrong.
+Rule 2: a device that should be in the product and is not on the list is asked for by itself: a row can slip past a
+page border while the list changes.
+Rule 3: the sum of all classes is the listed devices plus the others that were met; else our own bug stops the program.
+Rule 4: a walk that cannot be finished (cloud, budget, deadline) tells how far it came, and never says that all adds up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from provisioner.cloud.client import CloudClient
+from provisioner.cloud.payloads import DevicePage, ProductInfo
+from provisioner.errors import NotInCloud, OutOfBudget
+from provisioner.model import CloudDevice, DeviceID
+from provisioner.reconcile.classes import Class, Night, Standing, classify
+from provisioner.reconcile.facts import Facts, Listed
+from provisioner.reconcile.index import Index
+from provisioner.reconcile.lists import Lists
+
+T = TypeVar("T")
+KEPT_MAX = 200  # devices shown of each class; the file beside the journals has all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One device and where it stands."""
+
+    device: DeviceID
+    kind: Class
+    listed: Listed | None
+    facts: Facts | None
+    seen: CloudDevice | None
+
+
+@dataclass
+class Tally:
+    """What a pass has found so far. `pages` of `pages_total`, over all products walked so far."""
+
+    classes: Counter[Class] = field(default_factory=Counter)
+    outside: int = 0
+    pages: int = 0
+    pages_total: int = 0
+    kept: dict[Class, list[Found]] = field(default_factory=dict)
+
+    def add(self, found: Found) -> None:
+        """Count one device."""
+        self.classes[found.kind] += 1
+        self.outside += found.listed is None
+        kept = self.kept.setdefault(found.kind, [])
+        if found.kind.meaning.standing is not Standing.GOOD and len(kept) < KEPT_MAX:
+            kept.append(found)
+
+    def standing(self, standing: Standing) -> int:
+        """How many devices have that standing."""
+        return sum(count for kind, count in self.classes.items() if kind.meaning.standing is standing)
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product to walk: its info and all the names that manifests call it by. `info` None: devices outside any."""
+
+    info: ProductInfo | None
+    names: tuple[str, ...]
+
+
+class Reconciler:
+    """One pass at a time. `progress` is called after each page."""
+
+    def __init__(
+        self,
+        index: Index,
+        lists: Lists,
+        cloud: CloudClient,
+        *,
+        budget: int | None = None,
+        progress: Callable[[Tally], None] = lambda _: None,
+    ) -> None:
+        self._index = index
+        self._lists = lists
+        self._cloud = cloud
+        self._budget = budget
+        self._note: Callable[[Product, Found], None] = lambda *_: None
+        self._progress = progress
+        self.tally = Tally()
+
+    async def run(
+        self,
+        products: Sequence[Product],
+        night_of: Callable[[Product], Night],
+        *,
+        note: Callable[[Product, Found], None] = lambda *_: None,
+    ) -> Tally:
+        """Walk every product once; `note` sees every device as it is classified.
+
+        Raises CloudError, OutOfBudget among them; `tally` then tells how far it came.
+        """
+        self.tally, self._note = Tally(), note
+        for product in products:
+            await self._walk(product, night_of(product))
+        self._rest(products, night_of(Product(None, ())))
+        listed = self._lists.count()
+        if self.tally.classes.total() != listed + self.tally.outside:
+            raise RuntimeError(
+                f"the classes sum to {self.tally.classes.total()}, but {listed} devices are listed and"
+                f" {self.tally.outside} others were met"
+            )
+        return self.tally
+
+    async def _walk(self, product: Product, night: Night) -> None:
+        listed = _Stream((row.device, row) for row in self._lists.rows(product.names))
+        facts = _Stream(self._index.all_facts(product.names))
+        async with aclosing(_pages(self._cloud, product)) as pages:
+            async for page in pages:
+                self._check_budget()
+                self.tally.pages += 1
+                self.tally.pages_total = max(self.tally.pages_total, self.tally.pages - 1 + page.total_pages)
+                last = page.devices[-1].id if page.devices else ""
+                seen = {device.id: device for device in page.devices}
+                await self._classify_up_to(last, seen, (listed, facts), product, night)
+                self._progress(self.tally)
+        await self._classify_up_to(None, {}, (listed, facts), product, night)
+
+    async def _classify_up_to(
+        self,
+        last: str | None,
+        seen: dict[DeviceID, CloudDevice],
+        streams: tuple[_Stream[Listed], _Stream[Facts]],
+        product: Product,
+        night: Night,
+    ) -> None:
+        """Classify every device with an ID up to `last` (None: all that are left)."""
+        listed = dict(streams[0].take_up_to(last))
+        facts = dict(streams[1].take_up_to(last))
+        for device in sorted({*listed, *facts, *seen}):
+            id_, row, told = DeviceID(device), listed.get(device), facts.get(device)
+            there = seen.get(id_)
+            if row is None and self._lists.is_listed(id_):
+                continue  # a manifest of another product lists it: it is classified there
+            if row is not None and told is None:
+                told = self._index.facts_of([device]).get(device)  # worked for a product of another name
+            if there is None and (product.info is None or _should_be_there(row, told)):
+                there = await self._read(product, id_)
+            if row is None and there is None and told is not None and told.restored:
+                continue  # gone on purpose, and in no manifest any more: nobody asks for it
+            self._take(product, Found(id_, classify(row, told, there, night), row, told, there))
+
+    def _rest(self, products: Sequence[Product], night: Night) -> None:
+        """What only journals know, of products that no manifest of tonight names: nobody may forget them."""
+        walked = {name for product in products for name in product.names}
+        for name in self._index.products():
+            for device, told in self._index.all_facts([name]) if name not in walked else ():
+                if not self._lists.is_listed(DeviceID(device)) and not told.restored:
+                    found = Found(DeviceID(device), classify(None, told, None, night), None, told, None)
+                    self._take(Product(None, (name,)), found)
+
+    def _take(self, product: Product, found: Found) -> None:
+        self.tally.add(found)
+        self._note(product, found)
+
+    async def _read(self, product: Product, device: DeviceID) -> CloudDevice | None:
+        self._check_budget()
+        try:
+            if product.info is None:
+                return await self._cloud.account_device(device)
+            return await self._cloud.device(product.info, device)
+        except NotInCloud:
+            return None
+
+    def _check_budget(self) -> None:
+        traffic = self._cloud.governor.traffic
+        sent = traffic.line + traffic.bulk + traffic.token
+        if self._budget is not None and sent >= self._budget:
+            raise OutOfBudget(f"{sent} requests were sent, as many as --budget allows")
+
+
+def _should_be_there(listed: Listed | None, facts: Facts | None) -> bool:
+    return facts is not None and not facts.restored and (facts.proven or facts.open or facts.imported)
+
+
+async def _pages(cloud: CloudClient, product: Product) -> AsyncGenerator[DevicePage, None]:
+    if product.info is None:
+        return
+    async with aclosing(cloud.devices(product.info)) as pages:
+        async for page in pages:
+            yield page
+
+
+class _Stream(Generic[T]):
+    """A sorted stream of (device, value) that is taken piece by piece."""
+
+    def __init__(self, rows: Iterable[tuple[str, T]]) -> None:
+        self._rows = iter(rows)
+        self._next = next(self._rows, None)
+
+    def take_up_to(self, last: str | None) -> Iterator[tuple[str, T]]:
+        """All that are left with an ID up to `last`; all of them with None."""
+        while self._next is not None and (last is None or self._next[0] <= last):
+            yield self._next
+            self._next = next(self._rows, None)
