@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import trio
 
 from provisioner.cloud.client import CloudClient
 from provisioner.cloud.payloads import DevicePage, ProductInfo
@@ -25,6 +27,7 @@ from provisioner.reconcile.index import Index
 from provisioner.reconcile.lists import Lists
 
 T = TypeVar("T")
+_BREATH = 500  # devices between two checkpoints
 KEPT_MAX = 200  # devices shown of each class; the file beside the journals has all of them
 
 
@@ -135,21 +138,33 @@ class Reconciler:
         product: Product,
         night: Night,
     ) -> None:
-        """Classify every device with an ID up to `last` (None: all that are left)."""
-        listed = dict(streams[0].take_up_to(last))
-        facts = dict(streams[1].take_up_to(last))
-        for device in sorted({*listed, *facts, *seen}):
-            id_, row, told = DeviceID(device), listed.get(device), facts.get(device)
-            there = seen.get(id_)
-            if row is None and self._lists.is_listed(id_):
-                continue  # a manifest of another product lists it: it is classified there
-            if row is not None and told is None:
-                told = self._index.facts_of([device]).get(device)  # worked for a product of another name
-            if there is None and (product.info is None or _should_be_there(row, told)):
-                there = await self._read(product, id_)
-            if row is None and there is None and told is not None and told.restored:
-                continue  # gone on purpose, and in no manifest any more: nobody asks for it
-            self._take(product, Found(id_, classify(row, told, there, night), row, told, there))
+        """Classify every device with an ID up to `last` (None: all that are left), one after the other."""
+        there = _Stream(sorted(seen.items()))
+        for device in _in_order(last, there, *streams):
+            id_, row, told = DeviceID(device), streams[0].take(device), streams[1].take(device)
+            await self._classify(id_, row, told, there.take(device), product=product, night=night)
+            if self.tally.classes.total() % _BREATH == 0:
+                await trio.lowlevel.checkpoint()  # a deadline must come through a million rows, too
+
+    async def _classify(
+        self,
+        device: DeviceID,
+        row: Listed | None,
+        told: Facts | None,
+        seen: CloudDevice | None,
+        *,
+        product: Product,
+        night: Night,
+    ) -> None:
+        if row is None and self._lists.is_listed(device):
+            return  # a manifest of another product lists it: it is classified there
+        if row is not None and told is None:
+            told = self._index.facts_of([device]).get(device)  # worked for a product of another name
+        if seen is None and (product.info is None or _should_be_there(told)):
+            seen = await self._read(product, device)
+        if row is None and seen is None and told is not None and told.restored:
+            return  # gone on purpose, and in no manifest any more: nobody asks for it
+        self._take(product, Found(device, classify(row, told, seen, night), row, told, seen))
 
     def _rest(self, products: Sequence[Product], night: Night) -> None:
         """What only journals know, of products that no manifest of tonight names: nobody may forget them."""
@@ -180,7 +195,7 @@ class Reconciler:
             raise OutOfBudget(f"{sent} requests were sent, as many as --budget allows")
 
 
-def _should_be_there(listed: Listed | None, facts: Facts | None) -> bool:
+def _should_be_there(facts: Facts | None) -> bool:
     return facts is not None and not facts.restored and (facts.proven or facts.open or facts.imported)
 
 
@@ -193,14 +208,31 @@ async def _pages(cloud: CloudClient, product: Product) -> AsyncGenerator[DeviceP
 
 
 class _Stream(Generic[T]):
-    """A sorted stream of (device, value) that is taken piece by piece."""
+    """A sorted stream of (device, value), one ahead; nothing else of it is held."""
 
     def __init__(self, rows: Iterable[tuple[str, T]]) -> None:
         self._rows = iter(rows)
         self._next = next(self._rows, None)
 
-    def take_up_to(self, last: str | None) -> Iterator[tuple[str, T]]:
-        """All that are left with an ID up to `last`; all of them with None."""
-        while self._next is not None and (last is None or self._next[0] <= last):
-            yield self._next
-            self._next = next(self._rows, None)
+    @property
+    def device(self) -> str | None:
+        """The next device, None at the end."""
+        return self._next[0] if self._next is not None else None
+
+    def take(self, device: str) -> T | None:
+        """The value of this device, if it is the next one."""
+        if self._next is None or self._next[0] != device:
+            return None
+        value = self._next[1]
+        self._next = next(self._rows, None)
+        return value
+
+
+def _in_order(last: str | None, *streams: _Stream[Any]) -> Iterator[str]:
+    """The devices of all streams up to `last`, each once, in ascending order; whoever asks takes them."""
+    while True:
+        ahead = [stream.device for stream in streams if stream.device is not None]
+        device = min(ahead, default=None)
+        if device is None or (last is not None and device > last):
+            return
+        yield device

@@ -29,6 +29,7 @@ from provisioner.simulator.operators import Habits
 from provisioner.simulator.virtual.run import run_virtually
 
 TRAY = 50  # what Particle sells
+BENCH_STATIONS = 32  # in one room
 SPOOL_FROM = 500  # devices; from there on the simulated world's own histories are on disk
 
 
@@ -124,6 +125,11 @@ class Work:
     boards_per_station: int = 4
     changes: dict = field(default_factory=dict)  # of the faults
 
+    @property
+    def benches(self):
+        """Rooms that do not hear each other: nobody has 256 stations in one."""
+        return [f"room {number}" for number in range(-(-self.stations // BENCH_STATIONS))]
+
 
 def shift(devices, stations, **more):
     """Do it, in virtual time; returns what was measured."""
@@ -144,6 +150,8 @@ async def _shift(work):
             for number in range(0, work.devices, TRAY)
         )
         adapters = [f"sim{number}" for number in range(work.stations)]
+        for number, adapter in enumerate(adapters):
+            world.radio.place(adapter, work.benches[number // BENCH_STATIONS])
         line = LineFile(adapters, work.uplink, budgets={"idle_stop_s": 300})
         manifest, settings = factory.write(folder, trays, line)
         metered = MeteredFactory(factory.world.switchers, meter)
@@ -163,7 +171,8 @@ async def _shift(work):
 def habits(work):
     quick = 1 / work.stations
     boards = work.boards_per_station * work.stations
-    return Habits(boards_max=boards, handling_s=(0.5 * quick, 1.5 * quick), pack_after_s=60)
+    handling = (0.5 * quick * len(work.benches), 1.5 * quick * len(work.benches))
+    return Habits(boards_max=boards, handling_s=handling, benches=work.benches, pack_after_s=60)
 
 
 def _measured(work, end, meter, factory):
