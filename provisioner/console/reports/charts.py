@@ -26,8 +26,8 @@ def bars(rows: Sequence[tuple[str, float]], *, title: str) -> str:
     return _svg(_WIDTH, height, title, "".join(drawn))
 
 
-def histogram(bins: Sequence[tuple[float, int]], step: float, *, title: str, unit: str) -> str:
-    """Columns over a scale; the last one takes everything that is longer."""
+def histogram(bins: Sequence[tuple[float, int]], step: float, *, title: str, unit: str, bins_max: int = 24) -> str:
+    """Columns over a scale; where there are `bins_max`, the last one takes everything that is longer."""
     if not bins:
         return "<p>Too few to show.</p>"
     most = max(count for _, count in bins) or 1
@@ -42,7 +42,8 @@ def histogram(bins: Sequence[tuple[float, int]], step: float, *, title: str, uni
             drawn.append(f'<text x="{middle:.1f}" y="{135 - high:.1f}" text-anchor="middle">{count}</text>')
         if number % max(1, len(bins) // 8) == 0:
             drawn.append(f'<text x="{x:.1f}" y="158">{low:g}</text>')
-    drawn.append(f'<text x="20" y="176">{escape(unit)}, {step:g} each; the last column is all that took longer</text>')
+    longer = "; the last column is all that took longer" if len(bins) >= bins_max else ""
+    drawn.append(f'<text x="20" y="176">{escape(unit)}, {step:g} each{longer}</text>')
     return _svg(_WIDTH, 184, title, "".join(drawn))
 
 

@@ -40,6 +40,7 @@ h1 { font-size:1.6rem; margin:0 } h2 { margin:2.6rem 0 .8rem; font-size:1.15rem;
 table { border-collapse:collapse; width:100%; font-size:.93rem } th,td { text-align:left; padding:.35rem .6rem;
   border-bottom:1px solid var(--line); vertical-align:top } th { border-bottom:2px solid var(--line); font-weight:600 }
 td.n,th.n { text-align:right; font-variant-numeric:tabular-nums }
+td.w { white-space:nowrap } th.do { width:38% }
 svg { width:100%; height:auto; font:13px system-ui,sans-serif }
 svg rect { fill:#35506b } svg text { fill:var(--ink) }
 .map { display:grid; grid-template-columns:repeat(10,minmax(0,1fr)); gap:.3rem; margin:.4rem 0 1.6rem }
@@ -136,12 +137,12 @@ def _attention(report: RunReport) -> Iterator[str]:
     if not bad:
         yield "<p>None.</p>"
         return
-    yield "<table><tr><th>Tray</th><th class='n'>Slot</th><th>Device</th><th></th><th>Why</th><th>What to do</th></tr>"
+    yield "<table><tr><th>Tray</th><th class='n'>Slot</th><th>Device</th><th></th><th>Why</th>"
+    yield "<th class='do'>What to do</th></tr>"
     for unit in bad:
-        yield (
-            f"<tr><td>{escape(unit.tray)}</td><td class='n'>{unit.slot}</td><td><code>{escape(unit.device)}</code></td>"
-            f"<td>{SIGNS[unit.outcome][1]}</td><td>{escape(unit.code)}</td><td>{escape(unit.remedy)}</td></tr>"
-        )
+        yield f"<tr><td class='w'>{escape(unit.tray)}</td><td class='n'>{unit.slot}</td>"
+        yield f"<td><code>{escape(unit.device)}</code></td><td class='w'>{SIGNS[unit.outcome][1]}</td>"
+        yield f"<td>{escape(unit.code)}</td><td>{escape(unit.remedy)}</td></tr>"
     yield "</table>\n"
 
 
