@@ -8,6 +8,7 @@ Rule 3: everything from outside comes in through `app.Outside`, so the simulated
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ import trio
 from provisioner.app import BREAKER_FILE, Outside
 from provisioner.cloud.client import CloudClient, open_cloud
 from provisioner.console.stopped import counted
-from provisioner.errors import CloudError, ExitCode, InputRefused, OutOfBudget, ProvisionerError
+from provisioner.errors import CloudError, ExitCode, InputRefused, JournalLocked, OutOfBudget, ProvisionerError
 from provisioner.journal.records import JSON
 from provisioner.journal.writer import Journal, open_journal
 from provisioner.reconcile.classes import Class, Night, Standing
@@ -150,8 +151,7 @@ async def _compare(night: _Night, morning: Morning) -> None:
         try:
             products = await _products(night, cloud)
             await _pass(night, reconciler, cloud, products)
-            if night.job.repair and night.plan:
-                await _repair(night, cloud, morning)
+            if night.job.repair and night.plan and await _repair(night, cloud, morning):
                 night.index.refresh()
                 await _pass(night, reconciler, cloud, products)
         except CloudError as fault:
@@ -211,28 +211,37 @@ async def _products(night: _Night, cloud: CloudClient) -> list[Product]:
     return [*by_id.values(), *found]
 
 
-async def _repair(night: _Night, cloud: CloudClient, morning: Morning) -> None:
+async def _repair(night: _Night, cloud: CloudClient, morning: Morning) -> bool:
+    """Carry the plan out in a run of its own; False where a shift is writing, and nothing was done."""
     outside, job = night.outside, night.job
     run_id = outside.name_run(outside.wall(), outside.dice)
-    done: dict[str, int] = {}
-    with open_journal(job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time, sync=outside.sync) as journal:
-        _say_started(night, journal)
-        for product in dict.fromkeys(product for product, _ in night.plan):
-            plan = [one for of, one in night.plan if of is product]
-            repairs = Repairs(
-                cloud,
-                product,
-                journal,
-                night=_night_of(night, product, cloud),
-                chunk_max=night.loaded.settings.cloud.import_chunk_devices_max,
-            )
-            try:
-                await repairs.carry_out(plan)
-            finally:
-                for what, count in repairs.done.items():
-                    done[what] = done.get(what, 0) + count
-        journal.append("run.finished", counts=done)
-    morning.repairs, morning.repair_run = done, run_id
+    try:
+        with open_journal(
+            job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time, sync=outside.sync
+        ) as journal:
+            morning.repair_run = run_id
+            _say_started(night, journal)
+            await _carry_out(night, cloud, journal, morning)
+            journal.append("run.finished", counts=morning.repairs)
+    except JournalLocked as locked:
+        morning.troubles.append(f"Nothing was repaired: {locked.detail}. {locked.remedy}")
+        return False
+    return True
+
+
+async def _carry_out(night: _Night, cloud: CloudClient, journal: Journal, morning: Morning) -> None:
+    for product in dict.fromkeys(product for product, _ in night.plan):
+        repairs = Repairs(
+            cloud,
+            product,
+            journal,
+            night=_night_of(night, product, cloud),
+            chunk_max=night.loaded.settings.cloud.import_chunk_devices_max,
+        )
+        try:
+            await repairs.carry_out([one for of, one in night.plan if of is product])
+        finally:
+            morning.repairs = Counter(morning.repairs) + repairs.done
 
 
 def _say_started(night: _Night, journal: Journal) -> None:
@@ -249,8 +258,8 @@ def _say_started(night: _Night, journal: Journal) -> None:
         manifests=night.lists.names(),
         settings=str(night.loaded.file.resolve()),
         settings_sha256=night.loaded.sha256,
-        counts=counts,
     )
+    journal.append("repair.planned", counts=counts)
 
 
 def _troubles(index: Index, manifests: Sequence[str]) -> Iterator[str]:

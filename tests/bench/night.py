@@ -21,6 +21,8 @@ from provisioner import nightly
 from provisioner.app import Outside
 from provisioner.cloud.client import open_cloud
 from provisioner.journal.records import GENESIS, compose
+from provisioner.reconcile.index import open_index
+from provisioner.reconcile.life import find, life_of
 from provisioner.secrets import Secret
 from provisioner.settings import load_settings
 from provisioner.simulator.clock import SimClock
@@ -149,13 +151,23 @@ async def nights(folder, manifests, devices):
     return told, bare
 
 
+def show(runs_dir, device):
+    """Seconds to find one device's life, as `provisioner show` does."""
+    began = time.perf_counter()
+    with open_index(runs_dir) as index:
+        index.refresh()
+        assert life_of(index, find(index, device)).runs
+    return time.perf_counter() - began
+
+
 def measure(devices):
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         manifests = write_site(folder, devices)
         told, bare = run_virtually(lambda: nights(folder, manifests, devices), seed=1)
+        show_s = show(folder / "runs", device_id(devices // 2))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"told": told, "bare": bare, "peak_mb": peak}
+    return {"told": told, "bare": bare, "peak_mb": peak, "show_s": show_s}
 
 
 def reconcile(*, full):
@@ -170,7 +182,7 @@ def reconcile(*, full):
             own = night[1] - bare_cpu
             read = f"{name} night reads {night[3]:,} records"
             yield f"   {read}: {own:.1f} s of CPU beside reading the list, {own / bare_s:.1%} of its time"
-        yield f"   peak {found['peak_mb']:.0f} MB"
+        yield f"   peak {found['peak_mb']:.0f} MB; `show` of one device then takes {found['show_s']:.2f} s"
 
 
 if __name__ == "__main__":

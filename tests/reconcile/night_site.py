@@ -12,6 +12,7 @@ from provisioner.job import Job
 from provisioner.journal.records import GENESIS, compose
 from provisioner.model import DeviceID
 from provisioner.reconcile.classes import Class
+from provisioner.simulator.cloud.drift import Drift
 from provisioner.simulator.faults import PROFILES
 from provisioner.simulator.operators import Habits
 from provisioner.simulator.virtual.run import run_virtually
@@ -48,6 +49,8 @@ class Site:
             TrayFile(f"T-{number + 1}", self.boards[number * share : (number + 1) * share], "csv")
             for number in range(trays)
         ]
+        self.drift = Drift(self.cloud)
+        self.ids = [board.device_id for board in self.boards]
         self.runs_dir = folder / "runs"
         self.manifest, self.settings = self.write(folder)
 
@@ -81,29 +84,8 @@ class Site:
         job = undo.UndoJob(self.settings, self.runs_dir, ids, remove, "tempmon-v100")
         return await undo.restore(job, self.virtual.outside())
 
-    # --- drift ---
-
-    def device(self, board):
-        return self.cloud.fleet.find(getattr(board, "device_id", board))
-
-    def disown(self, board):
-        self.cloud.fleet.unclaim(self.device(board), how="drift")
-
-    def give_to(self, board, name):
-        owner = self.cloud.add_customer(name)
-        self.cloud.fleet.own(self.device(board), owner)
-
-    def take_out(self, board):
-        self.cloud.fleet.leave(self.device(board))
-
-    def quarantine(self, board):
-        self.cloud.fleet.quarantine(self.device(board), self.cloud.product.id)
-
-    def stray(self, number):
-        device = f"aa{number:022x}"
-        self.cloud.know_device(device, serial=f"STRAY{number:09d}")
-        self.cloud.put_in_product(device)
-        return device
+    def owner(self, board):
+        return self.cloud.fleet.find(board.device_id).owner
 
 
 def classes_of(morning):

@@ -12,6 +12,7 @@ from night_site import classes_of, in_class
 from provisioner.demo.files import LineFile
 from provisioner.errors import ExitCode, FileRefused, ReconcileRunning
 from provisioner.journal.reader import newest, replay, runs, verify
+from provisioner.journal.writer import open_journal
 from provisioner.model import Outcome
 from provisioner.reconcile.discipline import FINDINGS_NAME, HEARTBEAT_NAME, one_at_a_time
 from provisioner.reconcile.index import open_index
@@ -60,16 +61,16 @@ def test_drift_is_named_device_by_device(site):
     async def story(site):
         site.bring()
         await site.run()
-        site.disown(site.boards[0])
-        site.give_to(site.boards[1], "other@example.com")
-        site.take_out(site.boards[2])
-        site.quarantine(site.boards[3])
-        strays = {site.stray(number) for number in range(2)}
+        site.drift.disown(site.ids[0])
+        site.drift.give_away(site.ids[1], "other@example.com")
+        site.drift.take_out(site.ids[2])
+        site.drift.quarantine(site.ids[3])
+        strays = {site.drift.stray() for _ in range(2)}
         return strays, await site.night()
 
     here = site()
     strays, morning = here.play(story)
-    ids = [board.device_id for board in here.boards]
+    ids = here.ids
     assert in_class(morning, "owner_changed") == {ids[0], ids[1]}
     assert in_class(morning, "left_product") == {ids[2]}
     assert in_class(morning, "restricted") == {ids[3]}
@@ -125,15 +126,15 @@ def test_repair_never_touches_an_owner_nor_takes_anything_away(site):
     async def story(site):
         site.bring()
         await site.run()
-        site.disown(site.boards[0])
-        site.give_to(site.boards[1], "other@example.com")
-        site.take_out(site.boards[2])
-        site.quarantine(site.boards[3])
-        site.stray(1)
+        site.drift.disown(site.ids[0])
+        site.drift.give_away(site.ids[1], "other@example.com")
+        site.drift.take_out(site.ids[2])
+        site.drift.quarantine(site.ids[3])
+        site.drift.stray()
         told = len(list(site.cloud.history))
-        before = {board.device_id: site.device(board).owner for board in site.boards}
+        before = [site.owner(board) for board in site.boards]
         await site.night(repair=True)
-        after = {board.device_id: site.device(board).owner for board in site.boards}
+        after = [site.owner(board) for board in site.boards]
         new = list(site.cloud.history)[told:]
         return before, after, new
 
@@ -146,14 +147,11 @@ def test_repair_never_touches_an_owner_nor_takes_anything_away(site):
 @pytest.mark.parametrize("seed", range(6))
 def test_no_repair_reduces_the_number_of_proven_devices(site, seed):
     """Random drift, then a repair; also where the cloud loses answers."""
-    dice = random.Random(seed)
 
     async def story(site):
         site.bring()
         await site.run()
-        acts = [site.disown, site.take_out, site.quarantine, lambda board: site.give_to(board, "other@example.com")]
-        for board in dice.sample(site.boards, 6):
-            dice.choice(acts)(board)
+        site.drift.night(site.ids, acts=6)
         with_before = proven(site)
         morning = await site.night(repair=True)
         return with_before, morning
@@ -161,7 +159,7 @@ def test_no_repair_reduces_the_number_of_proven_devices(site, seed):
     here = site(seed=seed, faults="typical", boards=10)
     before, morning = here.play(story)
     assert before <= proven(here)
-    assert morning.tally.classes.total() == 10
+    assert morning.tally.classes.total() == 10 + morning.tally.outside
 
 
 def test_the_list_is_walked_though_its_pages_move(site):
@@ -178,13 +176,11 @@ def test_the_list_is_walked_though_its_pages_move(site):
 
     async def drift(site):
         """Below and above what is being read, several times a second."""
-        for number in range(1000):
-            device = f"{number % 16:x}0{number:022x}"
-            site.cloud.know_device(device, serial=f"S{number:014d}")
-            site.cloud.put_in_product(device)
+        while True:
+            stray = site.drift.stray()
             await trio.sleep(0.07)
-            if number % 3 == 0:
-                site.take_out(device)
+            if stray < "8":
+                site.drift.take_out(stray)
 
     here = site(boards=40, trays=2, stations=8, rules=CloudRules(page_devices_max=3))
     morning = here.play(story)
@@ -227,6 +223,16 @@ def test_one_at_a_time(site):
             await site.night()
 
     site().play(story)
+
+
+def test_while_a_shift_writes_nothing_is_repaired_and_that_is_said(site):
+    async def story(site):
+        with open_journal(site.runs_dir, "a-shift", wall=site.world.clock.now, mono=trio.current_time):
+            return await site.night(repair=True)
+
+    morning = site().play(story)
+    assert classes_of(morning) == {"not_in_product": 8}
+    assert [trouble for trouble in morning.troubles if trouble.startswith("Nothing was repaired: ")]
 
 
 def test_a_night_that_is_killed_leaves_a_heartbeat_without_an_end(site):
@@ -383,7 +389,7 @@ def test_thirty_nights_of_drift_crashes_and_repairs_keep_every_total_right(site,
                 if batch:
                     site.bring(batch)
                     await site.run()
-            drift(site)
+            site.drift.night(site.ids, acts=dice.randrange(3))
             crash = dice.random() < 0.2
             with trio.move_on_after(dice.uniform(0.05, 2.0) if crash else 3600):
                 morning = await site.night(repair=dice.random() < 0.5)
@@ -394,14 +400,6 @@ def test_thirty_nights_of_drift_crashes_and_repairs_keep_every_total_right(site,
                 (site.runs_dir / "index.sqlite").unlink(missing_ok=True)
             await trio.sleep(3600)
         return sums
-
-    def drift(site):
-        board = dice.choice(site.boards)
-        act = dice.choice([site.disown, site.take_out, site.quarantine, None, None])
-        if act and site.device(board).product_id:
-            act(board)
-        if dice.random() < 0.3:
-            site.stray(dice.randrange(100))
 
     here = site(seed=seed, faults="typical", boards=24, trays=3)
     sums = here.play(story)
