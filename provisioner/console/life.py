@@ -5,10 +5,11 @@ Rule 1: text from journals is escaped before a terminal sees it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from provisioner.console.lines import safe
@@ -21,17 +22,16 @@ _COLOURS = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", 
 def print_life(life: Life, console: Console) -> None:
     """Print it; the last line is where the device stands."""
     names = [life.device, *([f"serial {safe(life.serial)}"] if life.serial else [])]
-    console.print(Text("  ".join(names), "bold"), soft_wrap=True)
+    console.print(Text("  ".join(names), "bold"), soft_wrap=not console.is_terminal)
     for place in life.places:
-        console.print(Text(f"listed as {safe(place, 300)}"), soft_wrap=True)
+        console.print(Text(f"listed as {safe(place, 300)}"), soft_wrap=not console.is_terminal)
     for row, records in life.runs:
         started = row.started
         who = f"{started.get('command') or 'run'} by {started.get('operator') or 'nobody named'}"
         head = f"run {row.run}  {safe(str(who), 80)} on {safe(str(started.get('host') or 'an unknown host'), 80)}"
-        console.print(Text(head, "bold"), soft_wrap=True)
-        for record in records:
-            console.print(_line(record), soft_wrap=True)
-    console.print(Text(stands(life), "bold"), soft_wrap=True)
+        console.print(Text(head, "bold"), soft_wrap=not console.is_terminal)
+        _print_records(records, console)
+    console.print(Text(stands(life), "bold"), soft_wrap=not console.is_terminal)
 
 
 def stands(life: Life) -> str:
@@ -50,12 +50,19 @@ def stands(life: Life) -> str:
     return "IMPORTED: in the product, and not finished at any station." if facts.imported else "NO OUTCOME yet."
 
 
-def _line(record: Record) -> Text:
-    text = Text(f"  {record.at:%Y-%m-%d %H:%M:%S}  ", "dim")
-    text.append(f"{record.event:<22}", _COLOURS.get(record.outcome or "", ""))
-    for part in _parts(record):
-        text.append(f"  {part}")
-    return text
+def _print_records(records: Sequence[Record], console: Console) -> None:
+    """One line each in a pipe; on a terminal in columns, so that what is long stays in its own."""
+    if not console.is_terminal:
+        for record in records:
+            line = f"  {record.at:%Y-%m-%d %H:%M:%S}  {record.event:<22}  {'  '.join(_parts(record))}"
+            console.print(Text(line.rstrip()), soft_wrap=True)
+        return
+    grid = Table.grid(padding=(0, 2))
+    for record in records:
+        when = Text(f"  {record.at:%Y-%m-%d %H:%M:%S}", "dim")
+        event = Text(record.event, _COLOURS.get(record.outcome or "", ""))
+        grid.add_row(when, event, Text("  ".join(_parts(record))))
+    console.print(grid)
 
 
 def _parts(record: Record) -> list[str]:

@@ -71,21 +71,24 @@ def print_morning(
     for row in rows:
         _print_devices(row, console)
     for trouble in troubles:
-        console.print(Text(f"FILE  {safe(trouble, 400)}", "yellow"), soft_wrap=True)
+        console.print(Text(f"FILE  {safe(trouble, 400)}", "yellow"), soft_wrap=not console.is_terminal)
     if repairs:
         done = ", ".join(f"{count} {what}" for what, count in repairs.items())
-        console.print(Text(f"REPAIRED  {done}"), soft_wrap=True)
+        console.print(Text(f"REPAIRED  {done}"), soft_wrap=not console.is_terminal)
     for note in notes:
-        console.print(Text(safe(note, 400), "dim"), soft_wrap=True)
-    console.print(Text(safe(verdict, 400), "bold"), soft_wrap=True)
+        console.print(Text(safe(note, 400), "dim"), soft_wrap=not console.is_terminal)
+    console.print(Text(safe(verdict, 400), "bold"), soft_wrap=not console.is_terminal)
 
 
 def _print_devices(row: ClassRow, console: Console) -> None:
     if row.standing == "good" or not row.count:
         return
-    console.print(Text(f"{row.name.upper()}: {row.sentence}. DO: {row.action}", _COLOURS[row.standing]), soft_wrap=True)
+    console.print(
+        Text(f"{row.name.upper()}: {row.sentence}. DO: {row.action}", _COLOURS[row.standing]),
+        soft_wrap=not console.is_terminal,
+    )
     for device in row.devices[:SHOWN_MAX]:
-        console.print(Text(f"  {safe(device, 200)}"), soft_wrap=True)
+        console.print(Text(f"  {safe(device, 200)}"), soft_wrap=not console.is_terminal)
     if row.count > len(row.devices[:SHOWN_MAX]):
         console.print(Text(f"  and {row.count - len(row.devices[:SHOWN_MAX])} more"))
 
@@ -135,6 +138,6 @@ def walking(console: Console) -> Iterator[Callable[[int, int], None]]:
         nonlocal tenths
         if total > 10 and pages * 10 // total > tenths:
             tenths = pages * 10 // total
-            console.print(f"{pages} of {total} pages of the product's list", soft_wrap=True)
+            console.print(f"{pages} of {total} pages of the product's list", soft_wrap=not console.is_terminal)
 
     yield tell

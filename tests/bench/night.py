@@ -44,15 +44,21 @@ PASSED = {
 }
 
 
-def device_id(number):
-    return f"{number * 7919 % (1 << 40):012x}47353236343033"[:24].rjust(24, "0")
+def device_id(rank):
+    """The ID at this place of the sorted list: the cloud need not hold a million of them."""
+    return f"{rank:012x}473532363430"
+
+
+def rank_of(number, devices):
+    """Trays are not sorted: the `number`th board lies anywhere in the list."""
+    return number * 7919 % devices
 
 
 class Cloud(httpx.AsyncBaseTransport):
     """A product and its list, page by page."""
 
-    def __init__(self, ids):
-        self.ids, self.clock = sorted(ids), SimClock(epoch=EPOCH + timedelta(days=1))
+    def __init__(self, devices):
+        self.devices, self.clock = devices, SimClock(epoch=EPOCH + timedelta(days=1))
         self.cpu_s, self.pages = 0.0, 0
         self.row = (
             '{"id":"%s","name":"x","owner":"line3@example.com","last_ip_address":"198.51.100.7","platform_id":6,'
@@ -69,8 +75,8 @@ class Cloud(httpx.AsyncBaseTransport):
         if path.endswith("/devices"):
             self.pages += 1
             page = int(request.url.params["page"])
-            rows = ",".join(self.row % id_ for id_ in self.ids[(page - 1) * 100 : page * 100])
-            meta = f'{{"total_pages":{-(-len(self.ids) // 100)}}}'
+            rows = ",".join(self.row % device_id(n) for n in range(self.devices)[(page - 1) * 100 : page * 100])
+            meta = f'{{"total_pages":{-(-self.devices // 100)}}}'
             text = f'{{"devices":[{rows}],"customers":[],"meta":{meta}}}'
         elif path == "/oauth/token":
             text = '{"access_token":"0123456789abcdef0123456789abcdef","expires_in":7776000,"token_type":"bearer"}'
@@ -91,17 +97,19 @@ def write_site(folder, devices):
         lines = ["version: 1", "product: tempmon-v100", "claim: {to: customer, customer: line3@example.com}", "trays:"]
         for start in range(number * share, (number + 1) * share, TRAY):
             tray = f"T-{start // TRAY:06d}"
-            (folder / f"{tray}.txt").write_text("".join(f"{device_id(n)}\n" for n in range(start, start + TRAY)))
+            (folder / f"{tray}.txt").write_text(
+                "".join(f"{device_id(rank_of(n, devices))}\n" for n in range(start, start + TRAY))
+            )
             lines.append(f"  - {{id: {tray}, file: {tray}.txt}}")
         path.write_text("\n".join(lines) + "\n")
         manifests.append(path)
     share = devices // JOURNALS
     for number in range(JOURNALS):
-        write_journal(folder / "runs", number, range(number * share, (number + 1) * share))
+        write_journal(folder / "runs", number, range(number * share, (number + 1) * share), devices)
     return manifests
 
 
-def write_journal(runs_dir, number, devices):
+def write_journal(runs_dir, number, boards, devices):
     """A run that imported and proved these devices."""
     run = f"{EPOCH + timedelta(minutes=number):%Y%m%dT%H%M%SZ}-0000"
     path = runs_dir / run / "journal.jsonl"
@@ -116,8 +124,9 @@ def write_journal(runs_dir, number, devices):
             file.write(line)
 
         append("run.started", operator="bench", command="run", product="tempmon-v100")
-        for device in devices:
-            row = {"device": device_id(device), "tray": f"T-{device // TRAY:06d}", "slot": device % TRAY + 1}
+        for board in boards:
+            place = {"tray": f"T-{board // TRAY:06d}", "slot": board % TRAY + 1}
+            row = {"device": device_id(rank_of(board, devices)), **place}
             append("device.imported", **row, code="added")
             append("device.confirmed", **row, outcome="pass", evidence=PASSED)
         append("run.finished", outcome="pass", code="all_good")
@@ -125,7 +134,7 @@ def write_journal(runs_dir, number, devices):
 
 async def nights(folder, manifests, devices):
     """Two nights and one bare walk; returns what each took."""
-    cloud = Cloud(device_id(number) for number in range(devices))
+    cloud = Cloud(devices)
     outside = Outside(
         environment={"PROVISIONER_CLIENT_SECRET": "x" * 40},
         wall=cloud.clock.now,
