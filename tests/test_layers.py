@@ -36,7 +36,14 @@ LAYERS = {
     22: ["__main__"],
 }  # fmt: skip
 PURE_UP_TO = 3
-PURE_BESIDES = {"line.rows", "console.tally", "console.view", "reconcile.facts", "reconcile.classes"}
+PURE_BESIDES = {
+    "network.nm_profile",
+    "line.rows",
+    "console.tally",
+    "console.view",
+    "reconcile.facts",
+    "reconcile.classes",
+}
 NOT_PURE = {"trio", "httpx", "socket", "subprocess", "anyio", "starlette", "hypercorn"}
 ONLY_IN = {
     "httpx": {"cloud.transport"},  # upstream has stood still since 2024-12: one seam, so that it can be replaced
@@ -51,6 +58,7 @@ ONLY_IN = {
         "demo.truth",
         "demo.virtual",
     },  # they only hand the console through
+    "jeepney": {"network.nm_bus"},
     "click": {"cli", "cli_shared", "cli_night"},
 }
 NURSERIES = {
@@ -59,6 +67,7 @@ NURSERIES = {
     "demo.run",
     "demo.virtual",
     "demo.simulate",
+    "network.nm_bus",  # jeepney reads the bus in a task of its own
 }  # plus the simulator, which is a world of its own
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 

@@ -97,6 +97,15 @@ class BackendGone(SwitchError):
     remedy = "Restart the network service, then run the same command again."
 
 
+class ProfileDropped(SwitchError):
+    """The service took another profile than ours: it could be the default route, or join by itself."""
+
+    code = "profile_dropped"
+    blame = Blame.STATION
+    again = Again.NEXT_RUN
+    remedy = "Report this with the version of NetworkManager (`nmcli --version`); the station must not be used."
+
+
 class UplinkNotRestored(SwitchError):
     """The adapter could not be brought back to the uplink network."""
 

@@ -17,7 +17,10 @@ from provisioner.model import printable
 from provisioner.network.switcher import SwitcherFactory
 
 GROUP = "provisioner.switchers"
-_BUILT_IN = {"manual": ("provisioner.network.manual", "ManualFactory")}
+_BUILT_IN = {
+    "manual": ("provisioner.network.manual", "ManualFactory"),
+    "networkmanager": ("provisioner.network.networkmanager", "NetworkManagerFactory"),
+}
 
 
 def names() -> list[str]:

@@ -8,7 +8,9 @@ import errno
 import importlib.util
 import re
 import socket
+import sys
 from contextlib import AbstractAsyncContextManager, contextmanager
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -22,6 +24,8 @@ from provisioner.network.switcher import NetworkSwitcher, Uplink
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.faults import Dice, profile
 from provisioner.simulator.strikes import Strikes
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "network"))  # the daemons in memory
 
 HOST, PORT = "192.168.0.1", 80
 
@@ -270,7 +274,59 @@ class SimulatedBench:
         return next(network for network in found if network.ssid == ssid)
 
 
-BENCHES = {"manual": ManualBench, "simulated": SimulatedBench}
+class NetworkManagerBench:
+    """NetworkManager in memory, under jeepney's own router; sockets as in the manual bench."""
+
+    join_bound_s = 20.0
+
+    def __init__(self, nursery):
+        fake = importlib.import_module("fake_nm")
+        networkmanager = importlib.import_module("provisioner.network.networkmanager")
+        self.air = Air(nursery)
+        trio.socket.set_custom_socket_factory(self.air)
+        self.daemon = fake.FakeNM(nursery, moved=self.air.on.__setitem__)
+        for adapter in ("wlan1", "wlan2"):
+            self.daemon.put_on_uplink(self.daemon.add_device(adapter))
+        self.factory = networkmanager.NetworkManagerFactory(self.daemon.router, boot_s=trio.current_time)
+
+    def put(self, ssid, *, lease=True):
+        self.air.photons[ssid] = lease
+        self.daemon.add_point(ssid, lease=lease)
+
+    def _points(self, ssid):
+        return [
+            point for point in self.daemon.points.values() if point.ssid == ssid.encode() and point.last_seen is None
+        ]
+
+    def vanish(self, ssid):
+        del self.air.photons[ssid]
+        for point in self._points(ssid):
+            point.last_seen = trio.current_time()
+
+    def shout(self, ssid):
+        self.daemon.add_point(ssid)
+
+    def hang_join(self):
+        self.daemon.hangs.add("activation")
+
+    def hang_leave(self):
+        self.daemon.hangs.add("DeactivateConnection")
+
+    def fail_leave(self):
+        self.daemon.fails["DeactivateConnection"] = "org.freedesktop.DBus.Error.Failed"
+
+    def on_uplink(self, adapter):
+        return self.air.on.get(adapter) == "uplink"
+
+    def open(self, adapter, uplink):
+        return self.factory.session(adapter=adapter, uplink=uplink)
+
+    async def find(self, switcher, ssid):
+        found = await switcher.scan(prefix="Photon-", timeout=15)
+        return next(network for network in found if network.ssid == ssid)
+
+
+BENCHES = {"manual": ManualBench, "networkmanager": NetworkManagerBench, "simulated": SimulatedBench}
 
 
 def discovered():

@@ -1,0 +1,385 @@
+"""Linux's NetworkManager as a back end: one D-Bus connection, one adapter a station (facts: network 1-4, 7).
+
+Rule 1: a profile of our own, volatile and bound to our connection: it is gone when we leave, and when this process is
+killed NetworkManager itself leaves the Photon and goes back to the network before.
+Rule 2: our deadlines lead: NetworkManager takes 16 s to notice that a Photon is gone, and 25 s to say it never was.
+Rule 3: `Device.Disconnect` is never called: it would keep a shared adapter off its uplink for good. We deactivate our
+own connection, and restore the one from before by activating it (0.6 s instead of 4).
+Rule 4: only open networks are offered: a Photon's has no password, whatever else is called so.
+"""
+
+from __future__ import annotations
+
+import getpass
+import ipaddress
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import trio
+
+from provisioner.errors import (
+    AdapterUnavailable,
+    JoinTimeout,
+    LeaveFailed,
+    NetworkNotFound,
+    NoAddress,
+    ProfileDropped,
+    SwitchError,
+    SwitchingNotAllowed,
+    UplinkNotRestored,
+    WrongNetwork,
+)
+from provisioner.model import SetupNetwork, printable
+from provisioner.network.bound import PHOTON_SUBNET, BoundLink
+from provisioner.network.nm_bus import NM, ROOT, SETTINGS, Bus, OpenRouter, system_bus
+from provisioner.network.nm_profile import (
+    ACTIVATED,
+    DEACTIVATING,
+    DISCONNECTED,
+    FAILED,
+    OURS,
+    RIGHTS,
+    UNAVAILABLE,
+    UNMANAGED,
+    WIFI,
+    failure_of,
+    profile_of,
+    signal_dbm,
+    ssid_bytes,
+    what_was_dropped,
+)
+from provisioner.network.switcher import JoinPolicy, Link, NetworkSwitcher, Traits, Uplink
+
+NO_OBJECT = "/"
+LOOK_S = 0.1
+STATE_WAIT_S = 1.0  # then the state is read: a signal can be lost, a daemon can die
+FRESH_S = 30.0  # a beacon heard so long ago is worth a join
+SCANS_MAX = 2
+GOODBYE_S = 3.0
+_PRIVACY = 0x1
+_OPTIONS = {"persist": ("s", "volatile"), "bind-activation": ("s", "dbus-client")}
+
+
+def _boot_s() -> float:
+    """The clock of NetworkManager's `LastSeen` and `LastScan`."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(clock) if clock is not None else time.monotonic()
+
+
+class NetworkManagerFactory:
+    """Makes switchers over one shared connection, opened with the first session and closed with it."""
+
+    def __init__(self, open_router: OpenRouter = system_bus, *, boot_s: Callable[[], float] = _boot_s) -> None:
+        self._open_router = open_router
+        self._boot_s = boot_s
+        self._bus: Bus | None = None
+        self._adapters: set[str] = set()
+
+    def session(self, *, adapter: str, uplink: Uplink) -> AbstractAsyncContextManager[NetworkSwitcher]:
+        """Yield a switcher for `adapter`; on exit the adapter is on what it was on before.
+
+        Raises AdapterUnavailable, SwitchingNotAllowed, BackendGone, UplinkNotRestored.
+        """
+        return self._session(adapter, uplink)
+
+    @asynccontextmanager
+    async def _session(self, adapter: str, uplink: Uplink) -> AsyncIterator[NetworkSwitcher]:
+        if adapter in self._adapters:
+            raise AdapterUnavailable(f"adapter {printable(adapter)} is already another station's")
+        async with AsyncExitStack() as stack:
+            bus = self._bus
+            if bus is None:
+                bus = self._bus = Bus(await stack.enter_async_context(self._open_router()))
+                stack.callback(self._forget_bus)
+            self._adapters.add(adapter)
+            stack.callback(self._adapters.discard, adapter)
+            switcher = NetworkManagerSwitcher(bus, adapter, uplink, await _checked(bus, adapter), boot_s=self._boot_s)
+            await switcher.look_around()
+            try:
+                yield switcher
+            finally:
+                await switcher.say_goodbye()
+
+    def _forget_bus(self) -> None:
+        self._bus = None
+
+
+async def _checked(bus: Bus, adapter: str) -> str:
+    """The adapter's D-Bus path, if it is one that we may use. Raises AdapterUnavailable, SwitchingNotAllowed."""
+    try:
+        (device,) = await bus.call(ROOT, NM, "GetDeviceByIpIface", "s", (adapter,))
+    except AdapterUnavailable as error:
+        raise AdapterUnavailable(
+            f"there is no adapter {printable(adapter)}", backend_code=error.backend_code,
+            remedy="Compare `adapter:` in the settings with `nmcli device`, and plug the adapter in.",
+        ) from error  # fmt: skip
+    if await bus.get(device, ".Device", "DeviceType") != WIFI:
+        raise AdapterUnavailable(
+            f"{printable(adapter)} is no Wi-Fi adapter", remedy="Name a Wi-Fi adapter as `adapter:` in the settings."
+        )
+    state = await bus.get(device, ".Device", "State")
+    if state <= UNMANAGED:
+        raise AdapterUnavailable(
+            f"NetworkManager does not manage {printable(adapter)}",
+            remedy=f"Run `nmcli device set {printable(adapter)} managed yes`.",
+        )
+    if state <= UNAVAILABLE:
+        raise AdapterUnavailable(
+            f"{printable(adapter)} is switched off",
+            remedy="Switch Wi-Fi on: `nmcli radio wifi on`, and the key for it.",
+        )
+    (rights,) = await bus.call(ROOT, NM, "GetPermissions")
+    if missing := [right for right in RIGHTS if rights.get(right) != "yes"]:
+        raise SwitchingNotAllowed(
+            f"this account lacks {', '.join(right.rpartition('Manager.')[2] for right in missing)}",
+            backend_code="polkit",
+            remedy="Install config/polkit/50-provisioner.rules (README, Setting up a real line).",
+        )
+    path: str = device
+    return path
+
+
+class NetworkManagerSwitcher:
+    """One adapter under NetworkManager."""
+
+    def __init__(self, bus: Bus, adapter: str, uplink: Uplink, device: str, *, boot_s: Callable[[], float]) -> None:
+        self._bus = bus
+        self._adapter = adapter
+        self._device = device
+        self._boot_s = boot_s
+        self._before = NO_OBJECT  # the profile that was active when we came
+        self._moved = False
+        self._user = getpass.getuser()
+        self._traits = Traits(
+            name="networkmanager",
+            adapter=adapter,
+            uplink=uplink,
+            restores_on_crash=True,
+            static_addresses=True,
+        )
+
+    @property
+    def traits(self) -> Traits:
+        """What NetworkManager can do."""
+        return self._traits
+
+    # --- before and after ---
+
+    async def look_around(self) -> None:
+        """Remember what the adapter is on, and sweep what an earlier version of us may have left."""
+        active = await self._bus.get(self._device, ".Device", "ActiveConnection")
+        if active != NO_OBJECT:
+            before = await self._bus.get(active, ".Connection.Active", "Connection")
+            if not await self._is_ours(before):
+                self._before = before
+        for profile in await self._bus.get(SETTINGS, ".Settings", "Connections"):
+            if await self._is_ours(profile):
+                await self._bus.call(profile, f"{NM}.Settings.Connection", "Delete")
+
+    async def _is_ours(self, profile: str) -> bool:
+        """Whether a profile is one of ours for this adapter; one that vanishes while we look is not."""
+        try:
+            (settings,) = await self._bus.call(profile, f"{NM}.Settings.Connection", "GetSettings")
+        except AdapterUnavailable:
+            return False
+        return bool(settings.get("connection", {}).get("id") == ("s", f"{OURS}{self._adapter}"))
+
+    async def say_goodbye(self) -> None:
+        """Put the adapter back on its network; shielded and bounded, and never in the place of another error."""
+        if not self._moved or self._before == NO_OBJECT:
+            return
+        # What fails here NetworkManager does by itself when our connection closes.
+        with trio.move_on_after(GOODBYE_S, shield=True), suppress(SwitchError):
+            await self._back()
+
+    async def restore(self, *, timeout: float) -> None:
+        """Bring a shared adapter back to its uplink. Raises UplinkNotRestored."""
+        if self._traits.uplink is not Uplink.SHARED or not self._moved:
+            return
+        try:
+            with trio.fail_after(timeout):
+                await self._back()
+        except (trio.TooSlowError, SwitchError) as error:
+            detail = error.detail if isinstance(error, SwitchError) else f"not within {timeout:g} s"
+            raise UplinkNotRestored(f"{self._adapter} is not back on its uplink: {detail}") from error
+
+    async def _back(self) -> None:
+        if self._before == NO_OBJECT:
+            raise UplinkNotRestored(f"{self._adapter} was on no network when the run began")
+        async with self._bus.states_of(self._device) as states:
+            args = (self._before, self._device, NO_OBJECT)
+            await self._bus.call(ROOT, NM, "ActivateConnection", "ooo", args)
+            await self._until_activated(states, SetupNetwork("the uplink", "", 0, 0.0))
+        self._moved = False
+
+    # --- listening ---
+
+    async def scan(self, *, prefix: str, timeout: float) -> Sequence[SetupNetwork]:
+        """Listen afresh: open networks with that prefix that were heard since. None within `timeout`: an empty list."""
+        with trio.move_on_after(timeout):
+            since_s = await self._scanned()
+            return [found for found, _ in await self._heard(prefix, since_s=since_s)]
+        return []
+
+    async def _scanned(self) -> float:
+        """Ask for a scan and wait until it is done; returns when it began, in seconds since boot."""
+        before = await self._bus.get(self._device, ".Device.Wireless", "LastScan")
+        began_s = self._boot_s()
+        await self._bus.call(self._device, f"{NM}.Device.Wireless", "RequestScan", "a{sv}", ({},))
+        while await self._bus.get(self._device, ".Device.Wireless", "LastScan") == before:  # noqa: ASYNC110
+            await trio.sleep(LOOK_S)
+        return began_s
+
+    async def _heard(self, prefix: str, *, since_s: float) -> list[tuple[SetupNetwork, str]]:
+        """The setup networks in NetworkManager's list that were heard since then, with their paths."""
+        found: list[tuple[SetupNetwork, str]] = []
+        (paths,) = await self._bus.call(self._device, f"{NM}.Device.Wireless", "GetAllAccessPoints")
+        for path in paths:
+            try:
+                point = await self._bus.get_all(path, ".AccessPoint")
+            except AdapterUnavailable:
+                continue  # it vanished between the list and the look
+            age_s = self._boot_s() - point["LastSeen"]
+            is_open = not (point["Flags"] & _PRIVACY or point["WpaFlags"] or point["RsnFlags"])
+            ssid = bytes(point["Ssid"])
+            if not ssid.startswith(prefix.encode()) or not is_open or self._boot_s() - age_s < since_s - 1:
+                continue
+            name = ssid.decode("utf-8", "surrogateescape")
+            bssid = str(point["HwAddress"]).lower()
+            found.append((
+                SetupNetwork(name, bssid, signal_dbm(int(point["Strength"])), trio.current_time() - max(0.0, age_s)),
+                path,
+            ))  # fmt: skip
+        return found
+
+    # --- joining ---
+
+    def joined(self, network: SetupNetwork, policy: JoinPolicy) -> AbstractAsyncContextManager[Link]:
+        """Join that BSSID, and yield once an address in the Photon's subnet is there. Raises SwitchError classes."""
+        return self._joined(network, policy)
+
+    @asynccontextmanager
+    async def _joined(self, network: SetupNetwork, policy: JoinPolicy) -> AsyncIterator[Link]:
+        active: list[str] = []
+        link = NetworkManagerLink(network, self._adapter, self._bus, self._device)
+        failed = True
+        try:
+            with trio.move_on_after(policy.budget_s) as budget:
+                await self._join(network, policy, active)
+            if budget.cancelled_caught:
+                raise JoinTimeout(f"{printable(network.ssid)} was not joined within {policy.budget_s:g} s")
+            yield link
+            failed = False
+        finally:
+            link.close()
+            await self._leave(active, policy.leave_budget_s, quiet=failed)
+
+    async def _join(self, network: SetupNetwork, policy: JoinPolicy, active: list[str]) -> None:
+        point = await self._point_of(network)
+        profile = profile_of(network, self._adapter, user=self._user, static=policy.static_address)
+        self._moved = True
+        async with self._bus.states_of(self._device) as states:
+            args = (profile, self._device, point, _OPTIONS)
+            answer = await self._bus.call(ROOT, NM, "AddAndActivateConnection2", "a{sa{sv}}ooa{sv}", args)
+            active.append(answer[1])
+            (taken,) = await self._bus.call(answer[0], f"{NM}.Settings.Connection", "GetSettings")
+            if dropped := what_was_dropped(profile, taken):
+                raise ProfileDropped(
+                    f"NetworkManager did not take {', '.join(dropped)} of our profile", backend_code="nm:dropped"
+                )
+            await self._until_activated(states, network)
+        await self._check_where_we_are(network)
+
+    async def _point_of(self, network: SetupNetwork) -> str:
+        """The access point to join: heard a moment ago, or after listening once more. Raises NetworkNotFound."""
+        since_s = self._boot_s() - FRESH_S
+        for _ in range(SCANS_MAX + 1):
+            for found, path in await self._heard(network.ssid[:1], since_s=since_s):
+                if found.bssid == network.bssid and ssid_bytes(found) == ssid_bytes(network):
+                    return path
+            since_s = await self._scanned()
+        raise NetworkNotFound(f"{printable(network.ssid)} is not heard any more")
+
+    async def _until_activated(self, states: trio.MemoryReceiveChannel[Any], network: SetupNetwork) -> None:
+        """Wait for the device; raises what its reason means. A state that was missed is read."""
+        begun = False
+        while True:
+            state, reason = await self._next_state(states)
+            if state == ACTIVATED:
+                return
+            begun = begun or DISCONNECTED < state < DEACTIVATING
+            if state == FAILED or (begun and state <= DISCONNECTED) or (state <= UNAVAILABLE):
+                raise failure_of(reason, network)
+
+    async def _next_state(self, states: trio.MemoryReceiveChannel[Any]) -> tuple[int, int]:
+        """The next change of state and its reason; after a silence, the state as it is read."""
+        with trio.move_on_after(STATE_WAIT_S):
+            try:
+                state, _, reason = (await states.receive()).body
+            except trio.EndOfChannel:
+                await trio.sleep(STATE_WAIT_S)  # the bus is closed: the read below says so
+            else:
+                return state, reason
+        now: tuple[int, int] = await self._bus.get(self._device, ".Device", "StateReason")
+        try:
+            state, _, reason = states.receive_nowait().body  # what came meanwhile is older, and has the true reason
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return now
+        return state, reason
+
+    async def _check_where_we_are(self, network: SetupNetwork) -> None:
+        """The BSSID that was asked for, and an address of the Photon's. Raises WrongNetwork, NoAddress."""
+        point = await self._bus.get(self._device, ".Device.Wireless", "ActiveAccessPoint")
+        bssid = str(await self._bus.get(point, ".AccessPoint", "HwAddress")).lower() if point != NO_OBJECT else ""
+        if bssid != network.bssid:
+            raise WrongNetwork(f"the adapter is on {bssid or 'no network'}, not on {network.bssid}")
+        config = await self._bus.get(self._device, ".Device", "Ip4Config")
+        rows = await self._bus.get(config, ".IP4Config", "AddressData") if config != NO_OBJECT else []
+        addresses = [ipaddress.IPv4Address(row["address"][1]) for row in rows]
+        if not any(address in PHOTON_SUBNET for address in addresses):
+            told = ", ".join(map(str, addresses)) or "none"
+            raise NoAddress(f"{printable(network.ssid)} gave no address of its subnet ({told})")
+
+    async def _leave(self, active: list[str], budget_s: float, *, quiet: bool) -> None:
+        """Deactivate our connection. Shielded and bounded; with `quiet` it never hides the error under way."""
+        if not active:
+            return
+        failure: SwitchError | None = None
+        with trio.move_on_after(budget_s, shield=True) as budget:
+            try:
+                await self._bus.call(ROOT, NM, "DeactivateConnection", "o", (active[0],))
+            except AdapterUnavailable:
+                pass  # it is down already: the Photon has gone
+            except SwitchError as error:
+                failure = error
+            else:
+                await self._until_down(active[0])
+        if budget.cancelled_caught:
+            failure = LeaveFailed(f"{self._adapter} did not leave the setup network within {budget_s:g} s")
+        if failure is not None and not quiet:
+            raise failure if isinstance(failure, LeaveFailed) else LeaveFailed(failure.detail) from failure
+
+    async def _until_down(self, active: str) -> None:
+        while await self._bus.get(self._device, ".Device", "ActiveConnection") == active:  # noqa: ASYNC110
+            await trio.sleep(LOOK_S)
+
+
+class NetworkManagerLink(BoundLink):
+    """A bound link whose health NetworkManager knows, too."""
+
+    def __init__(self, network: SetupNetwork, adapter: str, bus: Bus, device: str) -> None:
+        super().__init__(network, adapter)
+        self._bus = bus
+        self._device = device
+
+    async def healthy(self) -> bool:
+        """Whether the adapter is still on that BSSID and has its address."""
+        try:
+            state = await self._bus.get(self._device, ".Device", "State")
+            point = await self._bus.get(self._device, ".Device.Wireless", "ActiveAccessPoint")
+            bssid = await self._bus.get(point, ".AccessPoint", "HwAddress") if point != NO_OBJECT else ""
+        except SwitchError:
+            return False
+        return state == ACTIVATED and str(bssid).lower() == self.network.bssid and await super().healthy()
