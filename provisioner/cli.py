@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from provisioner.cli_night import reconcile, report, restore, show, status
+from provisioner.cli_night import doctor, reconcile, report, restore, show, status
 from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings, say, vars_of
 from provisioner.console.stopped import counted, exit_code_of, failures_of, leaves_of, mistake_rows
 from provisioner.errors import (
@@ -328,7 +328,7 @@ def _show_plan(plan: Any, *, as_json: bool) -> None:
     click.echo("Nothing was written.")
 
 
-for _command in (reconcile, status, show, report, restore):
+for _command in (doctor, reconcile, status, show, report, restore):
     commands.add_command(_command)
 
 

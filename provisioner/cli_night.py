@@ -1,4 +1,4 @@
-"""The commands after the shift: reconcile, status, show, report, restore. What they do stands in `nightly` and `undo`.
+"""The commands before and after the shift: doctor, reconcile, status, show, report, restore.
 
 Rule 1: heavy parts are imported inside the commands, as in `cli`.
 """
@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings
-from provisioner.errors import FileRefused, InputRefused, JournalError
+from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings, vars_of
+from provisioner.console.stopped import counted
+from provisioner.errors import ExitCode, FileRefused, InputRefused, JournalError
 from provisioner.journal.reader import RunFolder
 from provisioner.model import DeviceID, printable
+from provisioner.network.host import Finding
 
 FORMATS = ("html", "csv", "junit", "json", "parquet")
 _ENDINGS = {"html": "html", "csv": "csv", "junit": "xml", "json": "json", "parquet": "parquet"}
@@ -247,6 +249,47 @@ def restore(
         if undone.held:
             click.echo(f"STOPPED: {undone.held.detail} -> {undone.held.remedy}", err=True)
     context.exit(undone.exit_code)
+
+
+@click.command()
+@common
+@click.pass_context
+def doctor(context: click.Context, /, config: Path, runs_dir: Path, *, as_json: bool, **_: Any) -> None:
+    """Check settings, disk, adapters, rights, cloud and clock; every failed line has its remedy.
+
+    Example: provisioner doctor
+    """
+    import trio
+
+    from provisioner import app
+    from provisioner.doctor import Visit, examine
+
+    require_settings(config)
+
+    async def ask() -> list[Finding]:
+        told = []
+        async with aclosing(examine(Visit(config, runs_dir, app.Outside()))) as findings:
+            async for finding in findings:
+                told.append(finding)
+                if not as_json:
+                    _tell(finding)
+        return told
+
+    found = trio.run(ask)
+    bad = [finding for finding in found if not finding.good and not finding.advice]
+    if as_json:
+        print_json({"ok": not bad, "findings": [vars_of(finding) for finding in found]})
+    else:
+        click.echo(f"{counted(len(bad), 'thing')} to mend." if bad else "Everything a run needs is there.")
+    context.exit(ExitCode.SOME_FAILED if bad else ExitCode.ALL_GOOD)
+
+
+def _tell(finding: Finding) -> None:
+    """One line for what is good; what is not has its remedy on the next."""
+    mark, colour = ("ok", "green") if finding.good else ("note", "yellow") if finding.advice else ("BAD", "red")
+    click.echo(f"{click.style(f'{mark:<5}', fg=colour)}{printable(finding.what, 80)}: {printable(finding.detail, 300)}")
+    if finding.remedy:
+        click.echo(f"     DO: {printable(finding.remedy, 400)}")
 
 
 def _devices(texts: tuple[str, ...], config: Path, runs_dir: Path) -> list[DeviceID]:

@@ -29,7 +29,7 @@ LAYERS = {
     15: ["earlier_runs"],
     16: ["app"],
     17: ["nightly", "undo"],
-    18: ["demo.*"],
+    18: ["demo.*", "doctor"],
     19: ["cli_shared"],
     20: ["cli_night"],
     21: ["cli"],

@@ -33,6 +33,7 @@ from provisioner.errors import (
 )
 from provisioner.model import SetupNetwork, printable
 from provisioner.network.bound import PHOTON_SUBNET, BoundLink
+from provisioner.network.host import Finding
 from provisioner.network.nm_bus import NM, ROOT, SETTINGS, Bus, OpenRouter, system_bus
 from provisioner.network.nm_profile import (
     ACTIVATED,
@@ -53,6 +54,7 @@ from provisioner.network.nm_profile import (
 from provisioner.network.switcher import JoinPolicy, Link, NetworkSwitcher, Traits, Uplink
 
 NO_OBJECT = "/"
+VERSION_MIN = (1, 16)  # AddAndActivateConnection2 with bind-activation
 LOOK_S = 0.1
 STATE_WAIT_S = 1.0  # then the state is read: a signal can be lost, a daemon can die
 FRESH_S = 30.0  # a beacon heard so long ago is worth a join
@@ -104,6 +106,42 @@ class NetworkManagerFactory:
 
     def _forget_bus(self) -> None:
         self._bus = None
+
+    async def examine(self, adapter: str) -> list[Finding]:
+        """What `doctor` says of this adapter; changes nothing. Raises SwitchError where no session is possible."""
+        async with self._open_router() as router:
+            bus = Bus(router)
+            version = str(await bus.get(ROOT, "", "Version"))
+            numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+            findings = [
+                Finding("NetworkManager", f"version {version} is running")
+                if numbers >= VERSION_MIN
+                else Finding("NetworkManager", f"version {version} is too old", "Install NetworkManager 1.16 or newer.")
+            ]
+            await _checked(bus, adapter)
+            findings.append(Finding(f"adapter {adapter}", "a Wi-Fi adapter that NetworkManager lets this account use"))
+            if remembered := await _remembered(bus):
+                findings.append(
+                    Finding(
+                        "remembered networks",
+                        f"this computer joins {', '.join(remembered[:5])} by itself",
+                        f"Run: nmcli connection delete {' '.join(remembered[:5])}",
+                    )
+                )
+            return findings
+
+
+async def _remembered(bus: Bus) -> list[str]:
+    """Profiles of setup networks that somebody's other tool has left: they would pull an adapter away."""
+    found = []
+    for profile in await bus.get(SETTINGS, ".Settings", "Connections"):
+        with suppress(AdapterUnavailable):
+            (settings,) = await bus.call(profile, f"{NM}.Settings.Connection", "GetSettings")
+            ssid = bytes(settings.get("802-11-wireless", {}).get("ssid", ("ay", b""))[1])
+            name = str(settings.get("connection", {}).get("id", ("s", ""))[1])
+            if ssid.startswith(b"Photon-") and not name.startswith(OURS):
+                found.append(printable(name))
+    return found
 
 
 async def _checked(bus: Bus, adapter: str) -> str:

@@ -71,6 +71,7 @@ class FakeNM:
         self.calls = []
         self.hangs, self.fails = set(), {}
         self.running = True
+        self.version = "1.42.4"
         self.signal_first = False
         self._numbers = itertools.count(1)
         self._connections = []
@@ -182,6 +183,8 @@ class FakeNM:
             return {"AddressData": ("aa{sv}", [{"address": ("s", device.address), "prefix": ("u", 24)}])}
         if path in self.actives:
             return {"Connection": ("o", self.actives[path])}
+        if path == ROOT:
+            return {"Version": ("s", self.version)}
         if path.endswith("/Settings"):
             return {"Connections": ("ao", list(self.profiles))}
         raise DBusFault("org.freedesktop.DBus.Error.UnknownObject", f"no object {path}")
