@@ -138,6 +138,7 @@ class Limits(_Part):
     claim_codes_ready_max: Annotated[Whole, Field(ge=1, le=1000)] | None = None
     window_devices_max: Annotated[Whole, Field(ge=1, le=50)] = 8
     signal_floor_dbm: Annotated[Whole, Field(ge=-100, le=0)] = -80
+    joins_at_once: Annotated[Whole, Field(ge=1, le=256)] = 32  # all Photons share one channel: more joins, longer ones
 
     def backlog_max(self, stations: int) -> int:
         """How many devices may wait for proof at once, on a line of so many stations."""

@@ -103,6 +103,7 @@ class Fields(TypedDict, total=False):
     claim_code: str  # its fingerprint, never the code
     customer: str
     file: str
+    neighbours: int
     owner: str | None
     reason: str
     seconds: float

@@ -9,6 +9,7 @@ cancels. In all cases the books are closed and the sums match.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -230,7 +231,7 @@ class _Run:
                 await self.confirmer.add(self.desk.expect(device), station=None)
 
     async def _shift(self, name: str, switcher: NetworkSwitcher) -> None:
-        station = Station(name, switcher, self._shared(), self.parts.open_channel)
+        station = Station(name, switcher, self._shared, self.parts.open_channel)
         shift = Shift(station, self.stop.gently, self.confirmer, self._hand_over, self._visited)
         self._shifts.append(shift)
         station.scribe.append("station.started")
@@ -248,9 +249,12 @@ class _Run:
             self._shifts_over.set()
             self._end_soon("no station is left" if station.drained else self.stop.why)
 
+    @functools.cached_property
     def _shared(self) -> Shared:
+        """One for all stations: the index of suffixes costs as much as the manifest."""
         parts, settings = self.parts, self.parts.settings
         return Shared(
+            joins=trio.Semaphore(settings.limits.joins_at_once),
             journal=parts.journal,
             ledger=parts.ledger,
             air=self.air,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import trio
@@ -128,7 +129,11 @@ class Station:
         if visit.second_look:
             self.shared.air.look_twice(network)
         self.scribe.append(
-            "visit.started", ssid=printable(network.ssid), bssid=network.bssid, signal_dbm=network.signal_dbm
+            "visit.started",
+            ssid=printable(network.ssid),
+            bssid=network.bssid,
+            signal_dbm=network.signal_dbm,
+            neighbours=max(0, len(self._heard) - 1),
         )
         try:
             await self._join_and_work(visit, wanted or Wanted())
@@ -162,7 +167,9 @@ class Station:
         budgets = self.shared.budgets
         static = self.shared.air.needs_static_address(visit.network) and self.switcher.traits.static_addresses
         policy = JoinPolicy(budgets.join_s, budgets.leave_s, STATIC_ADDRESS if static else None)
-        async with self.switcher.joined(visit.network, policy) as link:
+        async with AsyncExitStack() as stack:
+            async with self.shared.joins:
+                link = await stack.enter_async_context(self.switcher.joined(visit.network, policy))
             visit.joined = True
             self.scribe.append(
                 "network.joined",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
+import trio
+
 from provisioner.errors import (
     ProvisionerError,
 )
@@ -94,3 +96,4 @@ class Shared:
     cloud_time: Callable[[float], datetime | None]
     hand_over: Callable[[HandedOver], Awaitable[None]]
     came_back: Callable[[CameBack], None]
+    joins: trio.Semaphore  # the air budget of this computer: held from the start of a join to its end

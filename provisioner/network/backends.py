@@ -20,6 +20,7 @@ GROUP = "provisioner.switchers"
 _BUILT_IN = {
     "manual": ("provisioner.network.manual", "ManualFactory"),
     "networkmanager": ("provisioner.network.networkmanager", "NetworkManagerFactory"),
+    "wpa_supplicant": ("provisioner.network.wpa_supplicant", "WpaSupplicantFactory"),
 }
 
 

@@ -326,7 +326,70 @@ class NetworkManagerBench:
         return next(network for network in found if network.ssid == ssid)
 
 
-BENCHES = {"manual": ManualBench, "networkmanager": NetworkManagerBench, "simulated": SimulatedBench}
+class WpaSupplicantBench:
+    """A wpa_supplicant in memory for each adapter; sockets as in the manual bench."""
+
+    join_bound_s = 20.0
+
+    def __init__(self, nursery):
+        self.fake = importlib.import_module("fake_wpa")
+        module = importlib.import_module("provisioner.network.wpa_supplicant")
+        self.air, self.points = Air(nursery), []
+        trio.socket.set_custom_socket_factory(self.air)
+        self.daemons = {
+            adapter: self.fake.FakeWpa(nursery, adapter, self.points, moved=self.air.on.__setitem__)
+            for adapter in ("wlan1", "wlan2")
+        }
+        for daemon in self.daemons.values():
+            daemon.put_on_uplink()
+        self.factory = module.WpaSupplicantFactory(lambda adapter: self.daemons[adapter].open(adapter), ip=self._ip)
+
+    async def _ip(self, arguments):
+        await trio.sleep(0.003)
+
+    def put(self, ssid, *, lease=True):
+        self.air.photons[ssid] = lease
+        self.shout(ssid)
+
+    def shout(self, ssid):
+        raw = ssid.encode("utf-8", "surrogateescape")
+        self.points.append(self.fake.Point(raw, f"02:00:00:00:00:{len(self.points):02x}"))
+
+    def vanish(self, ssid):
+        del self.air.photons[ssid]
+        for point in self.points:
+            point.up = point.up and point.ssid != ssid.encode()
+
+    def _each(self, act):
+        for daemon in self.daemons.values():
+            act(daemon)
+
+    def hang_join(self):
+        self._each(lambda daemon: daemon.hangs.add("associate"))
+
+    def hang_leave(self):
+        self._each(lambda daemon: daemon.hangs.add("REMOVE_NETWORK"))
+
+    def fail_leave(self):
+        self._each(lambda daemon: daemon.fails.update({"REMOVE_NETWORK": "FAIL"}))
+
+    def on_uplink(self, adapter):
+        return self.air.on.get(adapter) == "uplink"
+
+    def open(self, adapter, uplink):
+        return self.factory.session(adapter=adapter, uplink=uplink)
+
+    async def find(self, switcher, ssid):
+        found = await switcher.scan(prefix="Photon-", timeout=15)
+        return next(network for network in found if network.ssid == ssid)
+
+
+BENCHES = {
+    "manual": ManualBench,
+    "networkmanager": NetworkManagerBench,
+    "simulated": SimulatedBench,
+    "wpa_supplicant": WpaSupplicantBench,
+}
 
 
 def discovered():

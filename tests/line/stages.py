@@ -264,6 +264,7 @@ class Bench:
         )
         self.handed_over, self.came_back = [], []
         self.shared = Shared(
+            joins=trio.Semaphore(8),
             journal=journal,
             ledger=self.ledger,
             air=self.air,

@@ -65,7 +65,7 @@ def test_an_unknown_name_is_answered_with_all_names(install):
 def test_an_installed_back_end_is_listed_and_loaded(install):
     install(("acme", "GoodFactory"))
 
-    assert backends.names() == ["acme", "manual", "networkmanager"]
+    assert backends.names() == ["acme", "manual", "networkmanager", "wpa_supplicant"]
     assert isinstance(backends.load("acme"), GoodFactory)
 
 
@@ -80,6 +80,7 @@ def test_a_broken_back_end_names_its_distribution(install, target):
         "acme",
         "manual",
         "networkmanager",
+        "wpa_supplicant",
     ]  # listed all the same: it is never left out in silence
 
 
@@ -92,7 +93,7 @@ def test_two_distributions_with_one_name_are_refused(install):
 def test_nobody_takes_the_name_of_a_built_in_back_end(install):
     install(("manual", "GoodFactory"))
 
-    assert backends.names() == ["manual", "networkmanager"]
+    assert backends.names() == ["manual", "networkmanager", "wpa_supplicant"]
     assert isinstance(backends.load("manual"), ManualFactory)
 
 

@@ -1,0 +1,112 @@
+"""wpa_supplicant's control socket: one command, one answer, and what its tables say (facts: network 1.1, 6.4).
+
+Rule 1: every command has a deadline; a socket that does not answer is BackendGone.
+Rule 2: names in its tables are escaped; they are read back to the very bytes that are in the air.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+from provisioner.errors import BackendGone, SwitchingNotAllowed
+from provisioner.model import SetupNetwork
+
+CONTROL_DIR = Path("/run/wpa_supplicant")
+COMMAND_S = 3.0
+REPLY_BYTES_MAX = 1 << 16
+_ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "e": b"\x1b", "\\": b"\\", '"': b'"'}
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)")
+_NUMBERS = itertools.count()
+
+
+class Control(Protocol):
+    """The way to the wpa_supplicant of one adapter."""
+
+    async def ask(self, command: str) -> str:
+        """Send one command and return its answer. Raises BackendGone."""
+        ...
+
+
+class ControlSocket:
+    """A datagram socket of our own, to which wpa_supplicant answers."""
+
+    def __init__(self, sock: trio.socket.SocketType) -> None:
+        self._sock = sock
+        self._turn = trio.StrictFIFOLock()
+
+    async def ask(self, command: str) -> str:
+        """Send one command and return its answer. Raises BackendGone."""
+        async with self._turn:
+            try:
+                with trio.fail_after(COMMAND_S):
+                    await self._sock.send(command.encode())
+                    while True:
+                        answer: str = (await self._sock.recv(REPLY_BYTES_MAX)).decode("utf-8", "replace")
+                        if not answer.startswith("<"):  # an event, if somebody attached us
+                            return answer.strip()
+            except (OSError, trio.TooSlowError) as error:
+                raise BackendGone("wpa_supplicant does not answer", backend_code="wpa:control") from error
+
+
+@asynccontextmanager
+async def open_control(adapter: str, folder: Path = CONTROL_DIR) -> AsyncIterator[Control]:
+    """Connect to the wpa_supplicant of that adapter. Raises BackendGone, SwitchingNotAllowed."""
+    with tempfile.TemporaryDirectory(prefix="provisioner-wpa-") as name:
+        here = os.path.join(name, str(next(_NUMBERS)))
+        with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_DGRAM) as sock:
+            try:
+                await sock.bind(here)
+                await sock.connect(str(folder / adapter))
+            except PermissionError as error:
+                raise SwitchingNotAllowed(
+                    f"this account may not speak to the wpa_supplicant of {adapter}", backend_code="wpa:permission",
+                    remedy=f"Start it with `-O 'DIR={folder} GROUP=netdev'` and add this account to that group.",
+                ) from error  # fmt: skip
+            except OSError as error:
+                raise BackendGone(
+                    f"no wpa_supplicant serves {adapter}", backend_code="wpa:absent",
+                    remedy=f"Start one for it: wpa_supplicant -B -i {adapter} -C {folder}",
+                ) from error  # fmt: skip
+            yield ControlSocket(sock)
+
+
+def unescaped(text: str) -> bytes:
+    """A name of wpa_supplicant's tables as the bytes it has in the air."""
+    out, at = b"", 0
+    for found in _ESCAPE.finditer(text):
+        out += text[at : found.start()].encode()
+        what = found.group(1)
+        out += bytes.fromhex(what[1:]) if what[0] == "x" and len(what) == 3 else _ESCAPES.get(what, what.encode())
+        at = found.end()
+    return out + text[at:].encode()
+
+
+def networks_of(table: str, *, prefix: str, heard_s: float) -> list[SetupNetwork]:
+    """The open networks with that prefix in an answer to SCAN_RESULTS; a line that is none is skipped."""
+    found = []
+    for line in table.splitlines()[1:]:
+        fields = line.split("\t", 4)
+        if len(fields) != 5:
+            continue
+        bssid, _, level, flags, name = fields
+        ssid = unescaped(name)
+        if not ssid.startswith(prefix.encode()) or "WPA" in flags or "WEP" in flags or "RSN" in flags:
+            continue
+        with contextlib.suppress(ValueError):
+            found.append(SetupNetwork(ssid.decode("utf-8", "surrogateescape"), bssid.lower(), int(level), heard_s))
+    return found
+
+
+def status_of(answer: str) -> dict[str, str]:
+    """An answer to STATUS: wpa_state, bssid, id, ..."""
+    return dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)

@@ -1,0 +1,261 @@
+"""wpa_supplicant as a back end, for adapters of their own that nobody else manages (facts: network 1.6, 6.4).
+
+Rule 1: quick: it listens on one channel in 0.06 s where a full scan takes 3.8. Photons are on channel 11 (firmware's
+source; a field note says 1): those first, all channels only when nothing is heard there.
+Rule 2: the address is one of our own, set with `ip`, which needs CAP_NET_ADMIN; the Photon's servers answer to it all
+the same (facts: photon-softap T14). No route but the subnet's own, no resolver, no DHCP client.
+Rule 3: our network is marked with `id_str`, so that what a killed run left is found and removed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from subprocess import DEVNULL, PIPE
+
+import trio
+
+from provisioner.errors import (
+    AdapterUnavailable,
+    AssociationFailed,
+    JoinTimeout,
+    LeaveFailed,
+    NetworkNotFound,
+    NoAddress,
+    SwitchError,
+    SwitchingNotAllowed,
+    UplinkNotRestored,
+)
+from provisioner.model import SetupNetwork, printable
+from provisioner.network.bound import PHOTON_HOST, PHOTON_SUBNET, BoundLink, own_address
+from provisioner.network.switcher import JoinPolicy, Link, NetworkSwitcher, Traits, Uplink
+from provisioner.network.wpa_control import Control, networks_of, open_control, status_of
+
+LOOK_S = 0.05
+ASSOCIATE_S = 8.0
+FIRST_CHANNELS = "2462,2412"  # MHz: 11 and 1
+MARK = '"provisioner"'
+GOODBYE_S = 3.0
+_IDLE = ("SCANNING", "DISCONNECTED", "INACTIVE")  # after so long: it is not there, or does not let us in
+
+OpenControl = Callable[[str], AbstractAsyncContextManager[Control]]
+RunIp = Callable[[Sequence[str]], Awaitable[None]]
+
+
+async def run_ip(arguments: Sequence[str]) -> None:
+    """Run iproute2's `ip`. Raises SwitchingNotAllowed, AdapterUnavailable."""
+    try:
+        done = await trio.run_process(["ip", *arguments], check=False, stdout=DEVNULL, stderr=PIPE)
+    except OSError as error:
+        raise AdapterUnavailable("the program `ip` is not installed", remedy="Install iproute2.") from error
+    if done.returncode:
+        why = printable(done.stderr.decode("utf-8", "replace").strip(), 200)
+        if "not permitted" in why:
+            raise SwitchingNotAllowed(
+                f"this account may not set addresses: {why}",
+                remedy="Run it with CAP_NET_ADMIN: AmbientCapabilities=CAP_NET_ADMIN in the service.",
+            )
+        raise AdapterUnavailable(f"ip {' '.join(arguments)}: {why}", backend_code=f"ip:{done.returncode}")
+
+
+class WpaSupplicantFactory:
+    """Makes switchers, one for each adapter that has a wpa_supplicant of its own."""
+
+    def __init__(self, open_: OpenControl = open_control, *, ip: RunIp = run_ip) -> None:
+        self._open = open_
+        self._ip = ip
+        self._adapters: set[str] = set()
+
+    def session(self, *, adapter: str, uplink: Uplink) -> AbstractAsyncContextManager[NetworkSwitcher]:
+        """Yield a switcher for `adapter`. Raises BackendGone, SwitchingNotAllowed, AdapterUnavailable."""
+        return self._session(adapter, uplink)
+
+    @asynccontextmanager
+    async def _session(self, adapter: str, uplink: Uplink) -> AsyncIterator[NetworkSwitcher]:
+        if adapter in self._adapters:
+            raise AdapterUnavailable(f"adapter {printable(adapter)} is already another station's")
+        async with self._open(adapter) as control:
+            self._adapters.add(adapter)
+            switcher = WpaSupplicantSwitcher(control, adapter, uplink, ip=self._ip)
+            try:
+                await switcher.look_around()
+                yield switcher
+            finally:
+                self._adapters.discard(adapter)
+                with trio.move_on_after(GOODBYE_S, shield=True), suppress(SwitchError):
+                    await switcher.say_goodbye()
+
+
+class WpaSupplicantSwitcher:
+    """One adapter under its own wpa_supplicant."""
+
+    def __init__(self, control: Control, adapter: str, uplink: Uplink, *, ip: RunIp) -> None:
+        self._control = control
+        self._adapter = adapter
+        self._ip = ip
+        self._before: str | None = None  # the network it was on when we came
+        self._moved = False
+        # Every adapter has an address of its own, so that two on one Photon by mistake are told apart.
+        self._own = f"192.168.0.{100 + zlib.crc32(adapter.encode()) % 100}"
+        self._traits = Traits(name="wpa_supplicant", adapter=adapter, uplink=uplink, static_addresses=True)
+
+    @property
+    def traits(self) -> Traits:
+        """What wpa_supplicant can do."""
+        return self._traits
+
+    # --- before and after ---
+
+    async def look_around(self) -> None:
+        """See that it answers, remember the network it is on, and sweep what a killed run left."""
+        if await self._control.ask("PING") != "PONG":
+            raise AdapterUnavailable(f"the wpa_supplicant of {self._adapter} does not answer PING")
+        for line in (await self._control.ask("LIST_NETWORKS")).splitlines()[1:]:
+            number = line.split("\t", 1)[0]
+            if await self._control.ask(f"GET_NETWORK {number} id_str") == MARK:
+                await self._control.ask(f"REMOVE_NETWORK {number}")
+        status = status_of(await self._control.ask("STATUS"))
+        self._before = status.get("id") if status.get("wpa_state") == "COMPLETED" else None
+
+    async def say_goodbye(self) -> None:
+        """Back to the network from before, if there was one."""
+        if self._moved and self._before is not None:
+            await self._back()
+
+    async def restore(self, *, timeout: float) -> None:
+        """Bring a shared adapter back to its uplink. Raises UplinkNotRestored."""
+        if self._traits.uplink is not Uplink.SHARED or not self._moved:
+            return
+        try:
+            with trio.fail_after(timeout):
+                if self._before is None:
+                    raise UplinkNotRestored(f"{self._adapter} was on no network when the run began")
+                await self._back()
+        except (trio.TooSlowError, SwitchError) as error:
+            detail = error.detail if isinstance(error, SwitchError) else f"not within {timeout:g} s"
+            raise UplinkNotRestored(f"{self._adapter} is not back on its uplink: {detail}") from error
+
+    async def _back(self) -> None:
+        await self._must(f"SELECT_NETWORK {self._before}")
+        await self._until(lambda status: status.get("wpa_state") == "COMPLETED")
+        self._moved = False
+
+    # --- listening ---
+
+    async def scan(self, *, prefix: str, timeout: float) -> Sequence[SetupNetwork]:
+        """Listen afresh on the Photons' channels, then on all; none within `timeout`: an empty list."""
+        with trio.move_on_after(timeout):
+            for channels in (f"SCAN freq={FIRST_CHANNELS}", "SCAN"):
+                if found := await self._listen(channels, prefix):
+                    return found
+        return []
+
+    async def _listen(self, command: str, prefix: str) -> list[SetupNetwork]:
+        await self._control.ask("BSS_FLUSH 0")  # what was heard before says nothing now
+        while await self._control.ask(command) != "OK":  # noqa: ASYNC110
+            await trio.sleep(LOOK_S * 4)  # FAIL-BUSY: another scan is under way
+        await self._until(lambda status: status.get("wpa_state") != "SCANNING", first_s=LOOK_S)
+        return networks_of(await self._control.ask("SCAN_RESULTS"), prefix=prefix, heard_s=trio.current_time())
+
+    # --- joining ---
+
+    def joined(self, network: SetupNetwork, policy: JoinPolicy) -> AbstractAsyncContextManager[Link]:
+        """Join that BSSID, and yield once our address in the Photon's subnet is there. Raises SwitchError classes."""
+        return self._joined(network, policy)
+
+    @asynccontextmanager
+    async def _joined(self, network: SetupNetwork, policy: JoinPolicy) -> AsyncIterator[Link]:
+        ours: list[str] = []
+        link = WpaLink(network, self._adapter, self._control)
+        failed = True
+        try:
+            with trio.move_on_after(policy.budget_s) as budget:
+                await self._join(network, policy, ours)
+            if budget.cancelled_caught:
+                raise JoinTimeout(f"{printable(network.ssid)} was not joined within {policy.budget_s:g} s")
+            yield link
+            failed = False
+        finally:
+            link.close()
+            await self._leave(ours, policy.leave_budget_s, quiet=failed)
+
+    async def _join(self, network: SetupNetwork, policy: JoinPolicy, ours: list[str]) -> None:
+        number = await self._control.ask("ADD_NETWORK")
+        if not number.isdigit():
+            raise AdapterUnavailable(f"wpa_supplicant takes no network: {printable(number)}", backend_code="wpa:ADD")
+        ours.append(number)
+        self._moved = True
+        ssid = network.ssid.encode("utf-8", "surrogateescape").hex()
+        for setting in (f"ssid {ssid}", f"bssid {network.bssid}", "key_mgmt NONE", f"id_str {MARK}"):
+            await self._must(f"SET_NETWORK {number} {setting}")
+        await self._must(f"SELECT_NETWORK {number}")
+        await self._associated(network)
+        address = policy.static_address or self._own
+        await self._ip(["addr", "replace", f"{address}/{PHOTON_SUBNET.prefixlen}", "dev", self._adapter])
+        seen = await own_address(self._adapter, PHOTON_HOST)
+        if seen is None or seen not in PHOTON_SUBNET:
+            raise NoAddress(f"{self._adapter} has no address in the Photon's subnet ({seen or 'none'})")
+
+    async def _associated(self, network: SetupNetwork) -> None:
+        """Wait until the adapter is on that BSSID. Raises NetworkNotFound, AssociationFailed."""
+        began_s, tried = trio.current_time(), False
+        while True:
+            status = status_of(await self._control.ask("STATUS"))
+            state = status.get("wpa_state", "")
+            if state == "COMPLETED" and status.get("bssid", "").lower() == network.bssid:
+                return
+            tried = tried or state in ("AUTHENTICATING", "ASSOCIATING", "ASSOCIATED")
+            if state in _IDLE and trio.current_time() > began_s + ASSOCIATE_S:
+                name = printable(network.ssid)
+                if tried:
+                    raise AssociationFailed(f"{name} did not let the adapter in", backend_code=f"wpa:{state}")
+                raise NetworkNotFound(f"{name} is not heard any more", backend_code=f"wpa:{state}")
+            await trio.sleep(LOOK_S)
+
+    async def _leave(self, ours: list[str], budget_s: float, *, quiet: bool) -> None:
+        """Take our network and address away. Shielded and bounded; with `quiet` it never hides the error under way."""
+        if not ours:
+            return
+        failure: SwitchError | None = None
+        with trio.move_on_after(budget_s, shield=True) as budget:
+            try:
+                await self._must(f"REMOVE_NETWORK {ours[0]}")
+                await self._until(lambda status: status.get("wpa_state") != "COMPLETED")
+                await self._ip(["addr", "flush", "dev", self._adapter])
+            except SwitchError as error:
+                failure = error
+        if budget.cancelled_caught:
+            failure = LeaveFailed(f"{self._adapter} did not leave the setup network within {budget_s:g} s")
+        if failure is not None and not quiet:
+            raise failure if isinstance(failure, LeaveFailed) else LeaveFailed(failure.detail) from failure
+
+    # --- words ---
+
+    async def _must(self, command: str) -> None:
+        answer = await self._control.ask(command)
+        if answer != "OK":
+            what = command.split(" ", 1)[0]
+            raise AdapterUnavailable(f"wpa_supplicant refused {what}: {printable(answer)}", backend_code=f"wpa:{what}")
+
+    async def _until(self, holds: Callable[[dict[str, str]], bool], *, first_s: float = 0.0) -> None:
+        await trio.sleep(first_s)
+        while not holds(status_of(await self._control.ask("STATUS"))):  # noqa: ASYNC110
+            await trio.sleep(LOOK_S)
+
+
+class WpaLink(BoundLink):
+    """A bound link whose health wpa_supplicant knows, too: it misses a Photon's beacons within 1.4 s."""
+
+    def __init__(self, network: SetupNetwork, adapter: str, control: Control) -> None:
+        super().__init__(network, adapter)
+        self._control = control
+
+    async def healthy(self) -> bool:
+        """Whether the adapter is still on that BSSID and has its address."""
+        try:
+            status = status_of(await self._control.ask("STATUS"))
+        except SwitchError:
+            return False
+        here = status.get("wpa_state") == "COMPLETED" and status.get("bssid", "").lower() == self.network.bssid
+        return here and await super().healthy()

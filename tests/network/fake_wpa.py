@@ -1,0 +1,162 @@
+"""A wpa_supplicant in memory: its control commands and their times, as measured (facts: network 6.4)."""
+
+import itertools
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import trio
+
+from provisioner.errors import BackendGone
+
+
+@dataclass
+class Point:
+    """One access point."""
+
+    ssid: bytes
+    bssid: str
+    secured: bool = False
+    frequency: int = 2462
+    up: bool = True
+
+
+class FakeWpa:
+    """One adapter's daemon. `moved(adapter, ssid)` is told where it is; `points` is shared by all in one air."""
+
+    def __init__(self, nursery, adapter, points, *, moved=lambda *_: None):
+        self.nursery, self.adapter, self.points, self.moved = nursery, adapter, points, moved
+        self.networks, self.state, self.bssid, self.current = {}, "DISCONNECTED", "", None
+        self.calls, self.results, self.hangs, self.fails = [], [], set(), {}
+        self.running = True
+        self._numbers = itertools.count()
+        self.scope = trio.CancelScope()
+
+    def put_on_uplink(self):
+        number = str(next(self._numbers))
+        self.networks[number] = {"ssid": b"home".hex()}
+        self.state, self.current, self.bssid = "COMPLETED", number, "aa:aa:aa:aa:aa:aa"
+        self.moved(self.adapter, "uplink")
+        return number
+
+    @asynccontextmanager
+    async def open(self, adapter):
+        if not self.running:
+            raise BackendGone(f"no wpa_supplicant serves {adapter}")
+        yield self
+
+    async def ask(self, command):
+        await trio.sleep(0.001)
+        name, *rest = command.split(" ")
+        self.calls.append(command)
+        if not self.running:
+            raise BackendGone("wpa_supplicant does not answer")
+        if name in self.hangs:
+            await trio.sleep(3.0)
+            raise BackendGone("wpa_supplicant does not answer")
+        if name in self.fails:
+            return self.fails[name]
+        return getattr(self, f"on_{name}")(*rest)
+
+    # --- commands ---
+
+    def on_PING(self):
+        return "PONG"
+
+    def on_BSS_FLUSH(self, _age):
+        self.results = []
+        return "OK"
+
+    def on_SCAN(self, channels=""):
+        if self.state == "SCANNING":
+            return "FAIL-BUSY"
+        frequencies = [int(one) for one in channels.removeprefix("freq=").split(",")] if channels else None
+        before, self.state = self.state, "SCANNING"
+        self.nursery.start_soon(self._scan, frequencies, before)
+        return "OK"
+
+    async def _scan(self, frequencies, before):
+        await trio.sleep(0.06 if frequencies else 3.8)
+        self.results = [p for p in self.points if p.up and (frequencies is None or p.frequency in frequencies)]
+        if self.state == "SCANNING":
+            self.state = before
+
+    def on_SCAN_RESULTS(self):
+        rows = ["bssid / frequency / signal level / flags / ssid"]
+        for point in self.results:
+            flags = "[WPA2-PSK-CCMP][ESS]" if point.secured else "[ESS]"
+            rows.append(f"{point.bssid}\t{point.frequency}\t-51\t{flags}\t{escaped(point.ssid)}")
+        return "\n".join(rows)
+
+    def on_LIST_NETWORKS(self):
+        rows = [f"{number}\t{bytes.fromhex(one['ssid'])!r}\tany\t" for number, one in self.networks.items()]
+        return "\n".join(["network id / ssid / bssid / flags", *rows])
+
+    def on_GET_NETWORK(self, number, key):
+        return self.networks[number].get(key, "FAIL")
+
+    def on_ADD_NETWORK(self):
+        number = str(next(self._numbers))
+        self.networks[number] = {}
+        return number
+
+    def on_SET_NETWORK(self, number, key, value):
+        self.networks[number][key] = value
+        return "OK"
+
+    def on_SELECT_NETWORK(self, number):
+        if number not in self.networks:
+            return "FAIL"
+        self.scope.cancel()
+        self.scope = trio.CancelScope()
+        self.state, self.current, self.bssid = "SCANNING", number, ""
+        self.moved(self.adapter, None)
+        self.nursery.start_soon(self._associate, number, self.scope)
+        return "OK"
+
+    async def _associate(self, number, scope):
+        with scope:
+            network = self.networks[number]
+            if "bssid" not in network:
+                await trio.sleep(0.5)
+                if "associate" in self.hangs:
+                    await trio.sleep_forever()
+                self.state, self.bssid = "COMPLETED", "aa:aa:aa:aa:aa:aa"
+                self.moved(self.adapter, "uplink")
+                return
+            while True:
+                await trio.sleep(0.1)
+                for point in self.points:
+                    same = point.bssid == network["bssid"] and point.ssid.hex() == network["ssid"]
+                    if point.up and same:
+                        self.state = "ASSOCIATING"
+                        if "associate" in self.hangs:
+                            await trio.sleep_forever()
+                        await trio.sleep(0.05)
+                        self.state, self.bssid = "COMPLETED", point.bssid
+                        self.moved(self.adapter, point.ssid.decode("utf-8", "surrogateescape"))
+                        return
+
+    def on_REMOVE_NETWORK(self, number):
+        if number not in self.networks:
+            return "FAIL"
+        del self.networks[number]
+        if self.current == number:
+            self.scope.cancel()
+            self.state, self.current, self.bssid = "DISCONNECTED", None, ""
+            self.moved(self.adapter, None)
+        return "OK"
+
+    def on_STATUS(self):
+        point = next((p for p in self.points if p.bssid == self.bssid), None)
+        if point is not None and not point.up:  # its beacons are missed
+            self.state, self.bssid = "SCANNING", ""
+        rows = [f"wpa_state={self.state}"]
+        rows += [f"bssid={self.bssid}"] if self.bssid else []
+        rows += [f"id={self.current}"] if self.current is not None else []
+        return "\n".join(rows)
+
+
+def escaped(raw):
+    """As wpa_supplicant's printf_encode."""
+    names = {0x22: '\\"', 0x5C: "\\\\", 0x1B: "\\e", 0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t"}
+    return "".join(names.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in raw)

@@ -1,0 +1,102 @@
+"""The radio bench: `python tests/radiobench [--radios N] [--keep]`. A real Wi-Fi stack without a radio.
+
+Debian's kernel with mac80211_hwsim under QEMU, this computer's files as its read-only root, hostapd and a simulated
+Photon for each access point, a WPA2 uplink, real NetworkManager, and the program's own back end (facts: network 6).
+Needs root, the packages of `packages.txt`, and half a gigabyte; nothing leaves the virtual machine, which has no
+network card. Ends with 0 if every scenario is as it must be, and with 77 if something it needs is missing.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+TOOLS = (
+    "qemu-system-x86_64",
+    "busybox",
+    "cpio",
+    "modprobe",
+    "NetworkManager",
+    "hostapd",
+    "dnsmasq",
+    "iw",
+    "dbus-daemon",
+)
+SKIPPED = 77
+
+
+def missing():
+    if os.geteuid() != 0:
+        return "root (the virtual machine's first program is this computer's root)"
+    paths = [*os.environ["PATH"].split(":"), "/usr/sbin", "/sbin"]
+    return ", ".join(tool for tool in TOOLS if shutil.which(tool, path=":".join(paths)) is None)
+
+
+def boot(folder, wishes):
+    out = folder / "out"
+    out.mkdir()
+    (out / "guest.env").write_text(
+        f"export PHOTONS={wishes.radios} STATIONS={wishes.radios} KERNEL={folder}/kernel PYTHONPATH={ROOT}\n"
+        f'python3() {{ {sys.executable} "$@"; }}\n'
+    )
+    command = [
+        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072", "-nic", "none",
+        "-display", "none", "-no-reboot", "-serial", f"file:{out}/console.log", "-kernel", f"{folder}/vmlinuz",
+        "-initrd", f"{folder}/initrd", "-append", f"console=ttyS0 quiet panic=-1 bench={HERE} out={out}",
+        "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
+        "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
+        "-fsdev", f"local,id=out,path={out},security_model=none,multidevs=remap",
+        "-device", "virtio-9p-pci,fsdev=out,mount_tag=out",
+    ]  # fmt: skip
+    try:
+        subprocess.run(command, check=False, timeout=wishes.seconds)
+    except subprocess.TimeoutExpired:
+        print(f"the virtual machine did not end within {wishes.seconds} s")
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python tests/radiobench", description=__doc__.splitlines()[0])
+    parser.add_argument("--radios", type=int, default=4, help="stations, and as many Photons")
+    parser.add_argument("--seconds", type=int, default=600, help="the virtual machine's longest life")
+    parser.add_argument("--folder", type=Path, help="where the kernel is kept from one time to the next")
+    wishes = parser.parse_args()
+    if lack := missing():
+        print(f"SKIPPED: the radio bench needs {lack}")
+        return SKIPPED
+    with tempfile.TemporaryDirectory(prefix="radiobench-", dir="/var/tmp") as name:
+        folder = wishes.folder or Path(name)
+        began = time.monotonic()
+        if subprocess.run(["sh", str(HERE / "build.sh"), str(folder)], check=False).returncode:
+            print("SKIPPED: the kernel package could not be downloaded and unpacked")
+            return SKIPPED
+        print(f"built in {time.monotonic() - began:.1f} s", flush=True)
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        began = time.monotonic()
+        out = boot(folder, wishes)
+        print(f"virtual machine ended after {time.monotonic() - began:.1f} s", flush=True)
+        return told(out)
+
+
+def told(out):
+    path = out / "results.json"
+    if not path.exists():
+        print((out / "guest.log").read_text()[-3000:] if (out / "guest.log").exists() else "nothing was said")
+        print((out / "console.log").read_text()[-2000:])
+        return 1
+    results = json.loads(path.read_text())
+    for name, result in results.items():
+        seconds = f" ({result['seconds']} s)" if result["ok"] else ""
+        said = json.dumps(result.get("result", result.get("error")))
+        print(f"{'ok ' if result['ok'] else 'BAD'} {name}{seconds}: {said}")
+    return 0 if all(result["ok"] for result in results.values()) and (out / "done").exists() else 1
+
+
+sys.exit(main())

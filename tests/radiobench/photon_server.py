@@ -1,0 +1,45 @@
+"""One simulated Photon on the real ports of this network namespace: `photon_server.py NUMBER SSID`.
+
+Prints a line of JSON when it listens; ends when the Photon has left listening mode, as the real one ends its network.
+"""
+
+import json
+import sys
+from functools import partial
+
+import trio
+
+from provisioner.simulator.faults import Faults
+from provisioner.simulator.photon.http import serve_http
+from provisioner.simulator.photon.tcp import serve_tcp
+from provisioner.simulator.world import World
+
+
+class NoCloud:
+    """Knows every device and acknowledges nothing: here it is about the radio."""
+
+    def know_device(self, device_id, *, serial, platform_id=6):
+        pass
+
+    def device_online(self, device_id, claim_code):
+        return False
+
+    def device_offline(self, device_id):
+        pass
+
+
+async def main(number, ssid):
+    world = World(seed=number, cloud=NoCloud(), faults=Faults(connect_reply_lost=0.0), boot_delay_s=0.0)
+    photon = world.add_photon(ssid=ssid)
+    async with world.running(), trio.open_nursery() as nursery:
+        world.present(photon)
+        while photon.session is None or not photon.session.serving:
+            await trio.sleep(0.05)
+        for port, serve in ((80, serve_http), (5609, serve_tcp)):
+            await nursery.start(partial(trio.serve_tcp, partial(serve, photon), port))
+        print(json.dumps({"device_id": photon.device_id, "ssid": ssid}), flush=True)
+        await photon.left_listening.wait()
+        nursery.cancel_scope.cancel()
+
+
+trio.run(main, int(sys.argv[1]), sys.argv[2])
