@@ -39,7 +39,7 @@ from provisioner.network.nm_profile import (
     ACTIVATED,
     DEACTIVATING,
     DISCONNECTED,
-    FAILED,
+    NEW_ACTIVATION,
     OURS,
     RIGHTS,
     UNAVAILABLE,
@@ -61,6 +61,7 @@ FRESH_S = 30.0  # a beacon heard so long ago is worth a join
 SCANS_MAX = 2
 GOODBYE_S = 3.0
 _PRIVACY = 0x1
+_OURS_ACTIVATED, _OURS_DEACTIVATED = 2, 4  # NMActiveConnectionState
 _OPTIONS = {"persist": ("s", "volatile"), "bind-activation": ("s", "dbus-client")}
 
 
@@ -248,8 +249,8 @@ class NetworkManagerSwitcher:
             raise UplinkNotRestored(f"{self._adapter} was on no network when the run began")
         async with self._bus.states_of(self._device) as states:
             args = (self._before, self._device, NO_OBJECT)
-            await self._bus.call(ROOT, NM, "ActivateConnection", "ooo", args)
-            await self._until_activated(states, SetupNetwork("the uplink", "", 0, 0.0))
+            (active,) = await self._bus.call(ROOT, NM, "ActivateConnection", "ooo", args)
+            await self._until_activated(states, SetupNetwork("the uplink", "", 0, 0.0), active)
         self._moved = False
 
     # --- listening ---
@@ -327,7 +328,7 @@ class NetworkManagerSwitcher:
                 raise ProfileDropped(
                     f"NetworkManager did not take {', '.join(dropped)} of our profile", backend_code="nm:dropped"
                 )
-            await self._until_activated(states, network)
+            await self._until_activated(states, network, answer[1])
         await self._check_where_we_are(network)
 
     async def _point_of(self, network: SetupNetwork) -> str:
@@ -340,16 +341,35 @@ class NetworkManagerSwitcher:
             since_s = await self._scanned()
         raise NetworkNotFound(f"{printable(network.ssid)} is not heard any more")
 
-    async def _until_activated(self, states: trio.MemoryReceiveChannel[Any], network: SetupNetwork) -> None:
-        """Wait for the device; raises what its reason means. A state that was missed is read."""
-        begun = False
+    async def _until_activated(
+        self, states: trio.MemoryReceiveChannel[Any], network: SetupNetwork, active: str
+    ) -> None:
+        """Wait for our own activation; raises what the device's reason means when it is no more.
+
+        Whether it lives is asked of itself: the device's states may be those of the network it was on, which
+        NetworkManager takes down for ours, or had begun to bring back by itself (measured: reason 60 for both).
+        """
+        why = 0
         while True:
             state, reason = await self._next_state(states)
-            if state == ACTIVATED:
+            ours = await self._state_of(active)
+            if state == ACTIVATED and ours == _OURS_ACTIVATED:
                 return
-            begun = begun or DISCONNECTED < state < DEACTIVATING
-            if state == FAILED or (begun and state <= DISCONNECTED) or (state <= UNAVAILABLE):
-                raise failure_of(reason, network)
+            if (
+                (state >= DEACTIVATING or state <= DISCONNECTED)
+                and reason not in (0, why)
+                and why in (0, NEW_ACTIVATION)
+            ):
+                why = reason
+            if ours > _OURS_ACTIVATED:
+                raise failure_of(why, network)
+
+    async def _state_of(self, active: str) -> int:
+        """NMActiveConnectionState of a connection of ours; one that is gone is deactivated."""
+        try:
+            return int(await self._bus.get(active, ".Connection.Active", "State"))
+        except AdapterUnavailable:
+            return _OURS_DEACTIVATED
 
     async def _next_state(self, states: trio.MemoryReceiveChannel[Any]) -> tuple[int, int]:
         """The next change of state and its reason; after a silence, the state as it is read."""

@@ -51,6 +51,16 @@ def speedup(*, full):
         )
 
 
+def windows(*, full):
+    """one radio that is also the uplink: devices an hour by the length of its windows"""
+    yield from assumptions()
+    one = None
+    for boards in (1, 5, 10, 20):
+        run = shift(60, 1, uplink="shared", limits={"window_devices_max": boards}, boards_per_station=24)
+        one = one or run.per_hour
+        yield f"windows of {boards:>2}: {run.per_hour:6,.0f} devices/h, {run.per_hour / one:5.2f} times windows of one"
+
+
 def virtual_shift(*, full):
     """a whole shift in virtual time: what it costs this computer"""
     for devices, stations in ((10_000, 32), *(((100_000, 256),) if full else ())):
@@ -82,6 +92,7 @@ def memory(*, full):
 BENCHES = {
     "utilisation": utilisation,
     "speedup": speedup,
+    "windows": windows,
     "import": import_rate.rate,
     "cpu": cpu,
     "shift": virtual_shift,

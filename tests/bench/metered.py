@@ -124,6 +124,7 @@ class Work:
     uplink: str = "separate"
     boards_per_station: int = 4
     changes: dict = field(default_factory=dict)  # of the faults
+    limits: dict = field(default_factory=dict)  # of the settings
 
     @property
     def benches(self):
@@ -152,7 +153,7 @@ async def _shift(work):
         adapters = [f"sim{number}" for number in range(work.stations)]
         for number, adapter in enumerate(adapters):
             world.radio.place(adapter, work.benches[number // BENCH_STATIONS])
-        line = LineFile(adapters, work.uplink, budgets={"idle_stop_s": 300})
+        line = LineFile(adapters, work.uplink, budgets={"idle_stop_s": 300}, limits=work.limits)
         manifest, settings = factory.write(folder, trays, line)
         metered = MeteredFactory(factory.world.switchers, meter)
         gc.collect()

@@ -73,6 +73,7 @@ class FakeNM:
         self.running = True
         self.version = "1.42.4"
         self.signal_first = False
+        self.home = None  # the profile that is auto-connected
         self._numbers = itertools.count(1)
         self._connections = []
         self.join_s, self.scan_s, self.gone_s = 0.6, 3.8, 25.8
@@ -182,7 +183,10 @@ class FakeNM:
             device = self.devices[path.removesuffix("/ip4")]
             return {"AddressData": ("aa{sv}", [{"address": ("s", device.address), "prefix": ("u", 24)}])}
         if path in self.actives:
-            return {"Connection": ("o", self.actives[path])}
+            state = next(
+                (2 if device.state == 100 else 1 for device in self.devices.values() if device.active == path), 4
+            )
+            return {"Connection": ("o", self.actives[path]), "State": ("u", state)}
         if path == ROOT:
             return {"Version": ("s", self.version)}
         if path.endswith("/Settings"):
@@ -235,12 +239,19 @@ class FakeNM:
         self._forget(device)
         self._change(device, 30, 39)
         self.moved(device.name, None)
+        if self.home is not None and device.active == "/":  # it goes back by itself
+            await trio.sleep(0.03)
+            if device.active == "/":
+                self._begin(device, self.home, "/")
 
     # --- activation ---
 
     def _begin(self, device, profile, point):
         device.scope.cancel()
-        self._forget(device)
+        if device.active != "/":
+            self._change(device, 110, 60)
+            self._forget(device)
+            self._change(device, 30, 60)
         active = f"{ROOT}/ActiveConnection/{next(self._numbers)}"
         self.actives[active], device.active = profile, active
         device.scope = trio.CancelScope()

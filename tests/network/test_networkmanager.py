@@ -163,6 +163,20 @@ async def test_a_bus_that_closes_is_backend_gone_and_the_session_ends_cleanly(au
             await joined(bench, switcher, network)
 
 
+async def test_an_uplink_that_comes_back_by_itself_between_two_photons_is_no_other_program(autojump_clock, bench):
+    """Seen with the real one: the device's own signals then say reason 60, new activation; it is ours."""
+    bench.daemon.home = bench.daemon.put_on_uplink(bench.device)
+    for ssid in ("Photon-KLJZ", "Photon-7F3Q"):
+        bench.daemon.add_point(ssid)
+    async with bench.open(uplink=Uplink.SHARED) as switcher:
+        networks = await switcher.scan(prefix="Photon-", timeout=15)
+        for network, pause_s in zip(networks * 2, (0.0, 0.1, 0.5, 5.0), strict=True):
+            assert (await joined(bench, switcher, network))[0] == network.ssid
+            await trio.sleep(pause_s)
+        await switcher.restore(timeout=30)
+        assert bench.on["wlan1"] == "uplink"
+
+
 async def test_another_program_that_takes_the_adapter_is_said(autojump_clock, bench, nursery):
     bench.daemon.add_point("Photon-KLJZ")
     bench.daemon.hangs.add("activation")

@@ -15,6 +15,7 @@ import trio
 from provisioner import errors
 from provisioner.network.networkmanager import NetworkManagerFactory
 from provisioner.network.switcher import JoinPolicy, Uplink
+from provisioner.network.wpa_supplicant import WpaSupplicantFactory
 from provisioner.settings import Budgets, SoftAPSettings
 from provisioner.softap.client import SoftAPClient
 
@@ -223,7 +224,24 @@ async def killed(air, adapter):
     return {"ours before": "provisioner" in before, "gone after": round(left, 2), "then": state.split()}
 
 
-SCENARIOS = (one_radio, killed, single_radio, vanishing)
+async def wpa_radio(air, adapter):
+    """An adapter of its own under a plain wpa_supplicant: two Photons, one channel, addresses of our own."""
+    sh(f"nmcli device set {adapter} managed no; sleep 1")
+    daemon = started(f"wpa_supplicant -i {adapter} -D nl80211 -C /run/wpa_supplicant", "wpa.log")
+    try:
+        with trio.fail_after(20):
+            while not Path(f"/run/wpa_supplicant/{adapter}").exists():
+                await trio.sleep(0.2)
+        async with WpaSupplicantFactory().session(adapter=adapter, uplink=Uplink.SEPARATE) as switcher:
+            visits = [await visit(switcher, air, ssid) for ssid in list(air.photons)[:2]]
+            assert "192.168.0" not in sh(f"ip -4 addr show {adapter}")
+        return visits
+    finally:
+        os.killpg(daemon.pid, signal.SIGTERM)
+        sh(f"sleep 1; nmcli device set {adapter} managed yes", check=False)
+
+
+SCENARIOS = (one_radio, wpa_radio, killed, single_radio, vanishing)
 
 
 def start_services():
