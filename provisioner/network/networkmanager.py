@@ -21,17 +21,15 @@ import trio
 
 from provisioner.errors import (
     AdapterUnavailable,
-    JoinTimeout,
-    LeaveFailed,
     NetworkNotFound,
     NoAddress,
     ProfileDropped,
     SwitchError,
     SwitchingNotAllowed,
-    UplinkNotRestored,
     WrongNetwork,
 )
 from provisioner.model import SetupNetwork, printable
+from provisioner.network.automatic import AutomaticSwitcher
 from provisioner.network.bound import PHOTON_SUBNET, BoundLink
 from provisioner.network.host import Finding
 from provisioner.network.nm_bus import NM, ROOT, SETTINGS, Bus, OpenRouter, system_bus
@@ -51,7 +49,7 @@ from provisioner.network.nm_profile import (
     ssid_bytes,
     what_was_dropped,
 )
-from provisioner.network.switcher import JoinPolicy, Link, NetworkSwitcher, Traits, Uplink
+from provisioner.network.switcher import JoinPolicy, NetworkSwitcher, Traits, Uplink
 
 NO_OBJECT = "/"
 VERSION_MIN = (1, 16)  # AddAndActivateConnection2 with bind-activation
@@ -59,7 +57,6 @@ LOOK_S = 0.1
 STATE_WAIT_S = 1.0  # then the state is read: a signal can be lost, a daemon can die
 FRESH_S = 30.0  # a beacon heard so long ago is worth a join
 SCANS_MAX = 2
-GOODBYE_S = 3.0
 _PRIVACY = 0x1
 _OURS_ACTIVATED, _OURS_DEACTIVATED = 2, 4  # NMActiveConnectionState
 _OPTIONS = {"persist": ("s", "volatile"), "bind-activation": ("s", "dbus-client")}
@@ -180,29 +177,18 @@ async def _checked(bus: Bus, adapter: str) -> str:
     return path
 
 
-class NetworkManagerSwitcher:
+class NetworkManagerSwitcher(AutomaticSwitcher):
     """One adapter under NetworkManager."""
 
     def __init__(self, bus: Bus, adapter: str, uplink: Uplink, device: str, *, boot_s: Callable[[], float]) -> None:
+        super().__init__(
+            Traits(name="networkmanager", adapter=adapter, uplink=uplink, restores_on_crash=True, static_addresses=True)
+        )
         self._bus = bus
-        self._adapter = adapter
         self._device = device
         self._boot_s = boot_s
         self._before = NO_OBJECT  # the profile that was active when we came
-        self._moved = False
         self._user = getpass.getuser()
-        self._traits = Traits(
-            name="networkmanager",
-            adapter=adapter,
-            uplink=uplink,
-            restores_on_crash=True,
-            static_addresses=True,
-        )
-
-    @property
-    def traits(self) -> Traits:
-        """What NetworkManager can do."""
-        return self._traits
 
     # --- before and after ---
 
@@ -225,33 +211,15 @@ class NetworkManagerSwitcher:
             return False
         return bool(settings.get("connection", {}).get("id") == ("s", f"{OURS}{self._adapter}"))
 
-    async def say_goodbye(self) -> None:
-        """Put the adapter back on its network; shielded and bounded, and never in the place of another error."""
-        if not self._moved or self._before == NO_OBJECT:
-            return
-        # What fails here NetworkManager does by itself when our connection closes.
-        with trio.move_on_after(GOODBYE_S, shield=True), suppress(SwitchError):
-            await self._back()
+    @property
+    def _carried_something(self) -> bool:
+        return self._before != NO_OBJECT
 
-    async def restore(self, *, timeout: float) -> None:
-        """Bring a shared adapter back to its uplink. Raises UplinkNotRestored."""
-        if self._traits.uplink is not Uplink.SHARED or not self._moved:
-            return
-        try:
-            with trio.fail_after(timeout):
-                await self._back()
-        except (trio.TooSlowError, SwitchError) as error:
-            detail = error.detail if isinstance(error, SwitchError) else f"not within {timeout:g} s"
-            raise UplinkNotRestored(f"{self._adapter} is not back on its uplink: {detail}") from error
-
-    async def _back(self) -> None:
-        if self._before == NO_OBJECT:
-            raise UplinkNotRestored(f"{self._adapter} was on no network when the run began")
+    async def _go_back(self) -> None:
         async with self._bus.states_of(self._device) as states:
             args = (self._before, self._device, NO_OBJECT)
             (active,) = await self._bus.call(ROOT, NM, "ActivateConnection", "ooo", args)
             await self._until_activated(states, SetupNetwork("the uplink", "", 0, 0.0), active)
-        self._moved = False
 
     # --- listening ---
 
@@ -295,34 +263,17 @@ class NetworkManagerSwitcher:
 
     # --- joining ---
 
-    def joined(self, network: SetupNetwork, policy: JoinPolicy) -> AbstractAsyncContextManager[Link]:
-        """Join that BSSID, and yield once an address in the Photon's subnet is there. Raises SwitchError classes."""
-        return self._joined(network, policy)
+    def _link_of(self, network: SetupNetwork) -> BoundLink:
+        return NetworkManagerLink(network, self._adapter, self._bus, self._device)
 
-    @asynccontextmanager
-    async def _joined(self, network: SetupNetwork, policy: JoinPolicy) -> AsyncIterator[Link]:
-        active: list[str] = []
-        link = NetworkManagerLink(network, self._adapter, self._bus, self._device)
-        failed = True
-        try:
-            with trio.move_on_after(policy.budget_s) as budget:
-                await self._join(network, policy, active)
-            if budget.cancelled_caught:
-                raise JoinTimeout(f"{printable(network.ssid)} was not joined within {policy.budget_s:g} s")
-            yield link
-            failed = False
-        finally:
-            link.close()
-            await self._leave(active, policy.leave_budget_s, quiet=failed)
-
-    async def _join(self, network: SetupNetwork, policy: JoinPolicy, active: list[str]) -> None:
+    async def _join(self, network: SetupNetwork, policy: JoinPolicy, begun: list[str]) -> None:
         point = await self._point_of(network)
         profile = profile_of(network, self._adapter, user=self._user, static=policy.static_address)
         self._moved = True
         async with self._bus.states_of(self._device) as states:
             args = (profile, self._device, point, _OPTIONS)
             answer = await self._bus.call(ROOT, NM, "AddAndActivateConnection2", "a{sa{sv}}ooa{sv}", args)
-            active.append(answer[1])
+            begun.append(answer[1])
             (taken,) = await self._bus.call(answer[0], f"{NM}.Settings.Connection", "GetSettings")
             if dropped := what_was_dropped(profile, taken):
                 raise ProfileDropped(
@@ -400,27 +351,10 @@ class NetworkManagerSwitcher:
             told = ", ".join(map(str, addresses)) or "none"
             raise NoAddress(f"{printable(network.ssid)} gave no address of its subnet ({told})")
 
-    async def _leave(self, active: list[str], budget_s: float, *, quiet: bool) -> None:
-        """Deactivate our connection. Shielded and bounded; with `quiet` it never hides the error under way."""
-        if not active:
-            return
-        failure: SwitchError | None = None
-        with trio.move_on_after(budget_s, shield=True) as budget:
-            try:
-                await self._bus.call(ROOT, NM, "DeactivateConnection", "o", (active[0],))
-            except AdapterUnavailable:
-                pass  # it is down already: the Photon has gone
-            except SwitchError as error:
-                failure = error
-            else:
-                await self._until_down(active[0])
-        if budget.cancelled_caught:
-            failure = LeaveFailed(f"{self._adapter} did not leave the setup network within {budget_s:g} s")
-        if failure is not None and not quiet:
-            raise failure if isinstance(failure, LeaveFailed) else LeaveFailed(failure.detail) from failure
-
-    async def _until_down(self, active: str) -> None:
-        while await self._bus.get(self._device, ".Device", "ActiveConnection") == active:  # noqa: ASYNC110
+    async def _take_down(self, begun: str) -> None:
+        with suppress(AdapterUnavailable):  # it is down already: the Photon has gone
+            await self._bus.call(ROOT, NM, "DeactivateConnection", "o", (begun,))
+        while await self._bus.get(self._device, ".Device", "ActiveConnection") == begun:  # noqa: ASYNC110
             await trio.sleep(LOOK_S)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from subprocess import DEVNULL, PIPE
 
 import trio
@@ -19,24 +19,21 @@ import trio
 from provisioner.errors import (
     AdapterUnavailable,
     AssociationFailed,
-    JoinTimeout,
-    LeaveFailed,
     NetworkNotFound,
     NoAddress,
     SwitchError,
     SwitchingNotAllowed,
-    UplinkNotRestored,
 )
 from provisioner.model import SetupNetwork, printable
+from provisioner.network.automatic import AutomaticSwitcher
 from provisioner.network.bound import PHOTON_HOST, PHOTON_SUBNET, BoundLink, own_address
-from provisioner.network.switcher import JoinPolicy, Link, NetworkSwitcher, Traits, Uplink
+from provisioner.network.switcher import JoinPolicy, NetworkSwitcher, Traits, Uplink
 from provisioner.network.wpa_control import Control, networks_of, open_control, status_of
 
 LOOK_S = 0.05
 ASSOCIATE_S = 8.0
 FIRST_CHANNELS = "2462,2412"  # MHz: 11 and 1
 MARK = '"provisioner"'
-GOODBYE_S = 3.0
 _IDLE = ("SCANNING", "DISCONNECTED", "INACTIVE")  # after so long: it is not there, or does not let us in
 
 OpenControl = Callable[[str], AbstractAsyncContextManager[Control]]
@@ -83,27 +80,19 @@ class WpaSupplicantFactory:
                 yield switcher
             finally:
                 self._adapters.discard(adapter)
-                with trio.move_on_after(GOODBYE_S, shield=True), suppress(SwitchError):
-                    await switcher.say_goodbye()
+                await switcher.say_goodbye()
 
 
-class WpaSupplicantSwitcher:
+class WpaSupplicantSwitcher(AutomaticSwitcher):
     """One adapter under its own wpa_supplicant."""
 
     def __init__(self, control: Control, adapter: str, uplink: Uplink, *, ip: RunIp) -> None:
+        super().__init__(Traits(name="wpa_supplicant", adapter=adapter, uplink=uplink, static_addresses=True))
         self._control = control
-        self._adapter = adapter
         self._ip = ip
         self._before: str | None = None  # the network it was on when we came
-        self._moved = False
         # Every adapter has an address of its own, so that two on one Photon by mistake are told apart.
         self._own = f"192.168.0.{100 + zlib.crc32(adapter.encode()) % 100}"
-        self._traits = Traits(name="wpa_supplicant", adapter=adapter, uplink=uplink, static_addresses=True)
-
-    @property
-    def traits(self) -> Traits:
-        """What wpa_supplicant can do."""
-        return self._traits
 
     # --- before and after ---
 
@@ -118,28 +107,13 @@ class WpaSupplicantSwitcher:
         status = status_of(await self._control.ask("STATUS"))
         self._before = status.get("id") if status.get("wpa_state") == "COMPLETED" else None
 
-    async def say_goodbye(self) -> None:
-        """Back to the network from before, if there was one."""
-        if self._moved and self._before is not None:
-            await self._back()
+    @property
+    def _carried_something(self) -> bool:
+        return self._before is not None
 
-    async def restore(self, *, timeout: float) -> None:
-        """Bring a shared adapter back to its uplink. Raises UplinkNotRestored."""
-        if self._traits.uplink is not Uplink.SHARED or not self._moved:
-            return
-        try:
-            with trio.fail_after(timeout):
-                if self._before is None:
-                    raise UplinkNotRestored(f"{self._adapter} was on no network when the run began")
-                await self._back()
-        except (trio.TooSlowError, SwitchError) as error:
-            detail = error.detail if isinstance(error, SwitchError) else f"not within {timeout:g} s"
-            raise UplinkNotRestored(f"{self._adapter} is not back on its uplink: {detail}") from error
-
-    async def _back(self) -> None:
+    async def _go_back(self) -> None:
         await self._must(f"SELECT_NETWORK {self._before}")
         await self._until(lambda status: status.get("wpa_state") == "COMPLETED")
-        self._moved = False
 
     # --- listening ---
 
@@ -160,31 +134,14 @@ class WpaSupplicantSwitcher:
 
     # --- joining ---
 
-    def joined(self, network: SetupNetwork, policy: JoinPolicy) -> AbstractAsyncContextManager[Link]:
-        """Join that BSSID, and yield once our address in the Photon's subnet is there. Raises SwitchError classes."""
-        return self._joined(network, policy)
+    def _link_of(self, network: SetupNetwork) -> BoundLink:
+        return WpaLink(network, self._adapter, self._control)
 
-    @asynccontextmanager
-    async def _joined(self, network: SetupNetwork, policy: JoinPolicy) -> AsyncIterator[Link]:
-        ours: list[str] = []
-        link = WpaLink(network, self._adapter, self._control)
-        failed = True
-        try:
-            with trio.move_on_after(policy.budget_s) as budget:
-                await self._join(network, policy, ours)
-            if budget.cancelled_caught:
-                raise JoinTimeout(f"{printable(network.ssid)} was not joined within {policy.budget_s:g} s")
-            yield link
-            failed = False
-        finally:
-            link.close()
-            await self._leave(ours, policy.leave_budget_s, quiet=failed)
-
-    async def _join(self, network: SetupNetwork, policy: JoinPolicy, ours: list[str]) -> None:
+    async def _join(self, network: SetupNetwork, policy: JoinPolicy, begun: list[str]) -> None:
         number = await self._control.ask("ADD_NETWORK")
         if not number.isdigit():
             raise AdapterUnavailable(f"wpa_supplicant takes no network: {printable(number)}", backend_code="wpa:ADD")
-        ours.append(number)
+        begun.append(number)
         self._moved = True
         ssid = network.ssid.encode("utf-8", "surrogateescape").hex()
         for setting in (f"ssid {ssid}", f"bssid {network.bssid}", "key_mgmt NONE", f"id_str {MARK}"):
@@ -213,22 +170,10 @@ class WpaSupplicantSwitcher:
                 raise NetworkNotFound(f"{name} is not heard any more", backend_code=f"wpa:{state}")
             await trio.sleep(LOOK_S)
 
-    async def _leave(self, ours: list[str], budget_s: float, *, quiet: bool) -> None:
-        """Take our network and address away. Shielded and bounded; with `quiet` it never hides the error under way."""
-        if not ours:
-            return
-        failure: SwitchError | None = None
-        with trio.move_on_after(budget_s, shield=True) as budget:
-            try:
-                await self._must(f"REMOVE_NETWORK {ours[0]}")
-                await self._until(lambda status: status.get("wpa_state") != "COMPLETED")
-                await self._ip(["addr", "flush", "dev", self._adapter])
-            except SwitchError as error:
-                failure = error
-        if budget.cancelled_caught:
-            failure = LeaveFailed(f"{self._adapter} did not leave the setup network within {budget_s:g} s")
-        if failure is not None and not quiet:
-            raise failure if isinstance(failure, LeaveFailed) else LeaveFailed(failure.detail) from failure
+    async def _take_down(self, begun: str) -> None:
+        await self._must(f"REMOVE_NETWORK {begun}")
+        await self._until(lambda status: status.get("wpa_state") != "COMPLETED")
+        await self._ip(["addr", "flush", "dev", self._adapter])
 
     # --- words ---
 
