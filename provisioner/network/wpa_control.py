@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 import tempfile
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from provisioner.model import SetupNetwork
 CONTROL_DIR = Path("/run/wpa_supplicant")
 COMMAND_S = 3.0
 REPLY_BYTES_MAX = 1 << 16
+EVENTS_MAX = 100
 _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "e": b"\x1b", "\\": b"\\", '"': b'"'}
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)")
 _NUMBERS = itertools.count()
@@ -36,13 +38,22 @@ class Control(Protocol):
         """Send one command and return its answer. Raises BackendGone."""
         ...
 
+    def forget_events(self) -> None:
+        """What was told until now is of no interest."""
+        ...
+
+    async def event(self, *names: str) -> str:
+        """Wait for one of these events, and return its name; the caller sets the deadline."""
+        ...
+
 
 class ControlSocket:
-    """A datagram socket of our own, to which wpa_supplicant answers."""
+    """A datagram socket of our own, to which wpa_supplicant answers, and tells its events (`<3>CTRL-EVENT-...`)."""
 
     def __init__(self, sock: trio.socket.SocketType) -> None:
         self._sock = sock
         self._turn = trio.StrictFIFOLock()
+        self._events: deque[str] = deque(maxlen=EVENTS_MAX)
 
     async def ask(self, command: str) -> str:
         """Send one command and return its answer. Raises BackendGone."""
@@ -51,11 +62,36 @@ class ControlSocket:
                 with trio.fail_after(COMMAND_S):
                     await self._sock.send(command.encode())
                     while True:
-                        answer: str = (await self._sock.recv(REPLY_BYTES_MAX)).decode("utf-8", "replace")
-                        if not answer.startswith("<"):  # an event, if somebody attached us
-                            return answer.strip()
+                        answer = await self._next()
+                        if answer is not None:
+                            return answer
             except (OSError, trio.TooSlowError) as error:
                 raise BackendGone("wpa_supplicant does not answer", backend_code="wpa:control") from error
+
+    def forget_events(self) -> None:
+        """What was told until now is of no interest: a scan of its own may have ended."""
+        self._events.clear()
+
+    async def event(self, *names: str) -> str:
+        """Wait for one of these events, those that came during the last commands included. Raises BackendGone."""
+        async with self._turn:
+            while True:
+                while self._events:
+                    told = self._events.popleft()
+                    if found := next((name for name in names if told.startswith(name)), None):
+                        return found
+                try:
+                    await self._next()
+                except OSError as error:
+                    raise BackendGone("wpa_supplicant does not answer", backend_code="wpa:control") from error
+
+    async def _next(self) -> str | None:
+        """One datagram: an answer, or an event, which is kept (None)."""
+        text: str = (await self._sock.recv(REPLY_BYTES_MAX)).decode("utf-8", "replace").strip()
+        if not text.startswith("<"):
+            return text
+        self._events.append(text.partition(">")[2])
+        return None
 
 
 @asynccontextmanager
@@ -77,7 +113,9 @@ async def open_control(adapter: str, folder: Path = CONTROL_DIR) -> AsyncIterato
                     f"no wpa_supplicant serves {adapter}", backend_code="wpa:absent",
                     remedy=f"Start one for it: wpa_supplicant -B -i {adapter} -C {folder}",
                 ) from error  # fmt: skip
-            yield ControlSocket(sock)
+            control = ControlSocket(sock)
+            await control.ask("ATTACH")
+            yield control
 
 
 def unescaped(text: str) -> bytes:

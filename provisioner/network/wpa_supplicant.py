@@ -12,7 +12,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from subprocess import DEVNULL, PIPE
 
 import trio
 
@@ -34,6 +33,7 @@ LOOK_S = 0.05
 ASSOCIATE_S = 8.0
 FIRST_CHANNELS = "2462,2412"  # MHz: 11 and 1
 MARK = '"provisioner"'
+_SCAN_ENDS = ("CTRL-EVENT-SCAN-RESULTS", "CTRL-EVENT-SCAN-FAILED")
 _IDLE = ("SCANNING", "DISCONNECTED", "INACTIVE")  # after so long: it is not there, or does not let us in
 
 OpenControl = Callable[[str], AbstractAsyncContextManager[Control]]
@@ -43,7 +43,7 @@ RunIp = Callable[[Sequence[str]], Awaitable[None]]
 async def run_ip(arguments: Sequence[str]) -> None:
     """Run iproute2's `ip`. Raises SwitchingNotAllowed, AdapterUnavailable."""
     try:
-        done = await trio.run_process(["ip", *arguments], check=False, stdout=DEVNULL, stderr=PIPE)
+        done = await trio.run_process(["ip", *arguments], check=False, capture_stdout=True, capture_stderr=True)
     except OSError as error:
         raise AdapterUnavailable("the program `ip` is not installed", remedy="Install iproute2.") from error
     if done.returncode:
@@ -126,10 +126,13 @@ class WpaSupplicantSwitcher(AutomaticSwitcher):
         return []
 
     async def _listen(self, command: str, prefix: str) -> list[SetupNetwork]:
+        """One scan to its end. It is over when the event says so: a scan that is asked for shows in no state."""
         await self._control.ask("BSS_FLUSH 0")  # what was heard before says nothing now
-        while await self._control.ask(command) != "OK":  # noqa: ASYNC110
-            await trio.sleep(LOOK_S * 4)  # FAIL-BUSY: another scan is under way
-        await self._until(lambda status: status.get("wpa_state") != "SCANNING", first_s=LOOK_S)
+        self._control.forget_events()
+        while True:
+            if await self._control.ask(command) == "OK" and await self._control.event(*_SCAN_ENDS) == _SCAN_ENDS[0]:
+                break
+            await trio.sleep(LOOK_S * 4)  # another scan is under way
         return networks_of(await self._control.ask("SCAN_RESULTS"), prefix=prefix, heard_s=trio.current_time())
 
     # --- joining ---
@@ -183,8 +186,7 @@ class WpaSupplicantSwitcher(AutomaticSwitcher):
             what = command.split(" ", 1)[0]
             raise AdapterUnavailable(f"wpa_supplicant refused {what}: {printable(answer)}", backend_code=f"wpa:{what}")
 
-    async def _until(self, holds: Callable[[dict[str, str]], bool], *, first_s: float = 0.0) -> None:
-        await trio.sleep(first_s)
+    async def _until(self, holds: Callable[[dict[str, str]], bool]) -> None:
         while not holds(status_of(await self._control.ask("STATUS"))):  # noqa: ASYNC110
             await trio.sleep(LOOK_S)
 

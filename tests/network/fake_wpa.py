@@ -1,7 +1,7 @@
 """A wpa_supplicant in memory: its control commands and their times, as measured (facts: network 6.4)."""
 
 import itertools
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import trio
@@ -28,6 +28,8 @@ class FakeWpa:
         self.networks, self.state, self.bssid, self.current = {}, "DISCONNECTED", "", None
         self.calls, self.results, self.hangs, self.fails = [], [], set(), {}
         self.running = True
+        self.scanning, self.scans_fail = False, 0
+        self._tell, self._told = trio.open_memory_channel(100)
         self._numbers = itertools.count()
         self.scope = trio.CancelScope()
 
@@ -67,18 +69,33 @@ class FakeWpa:
         return "OK"
 
     def on_SCAN(self, channels=""):
-        if self.state == "SCANNING":
+        """As the real one: a scan that is asked for does not show in `wpa_state`; a second one fails."""
+        if self.scanning:
             return "FAIL-BUSY"
         frequencies = [int(one) for one in channels.removeprefix("freq=").split(",")] if channels else None
-        before, self.state = self.state, "SCANNING"
-        self.nursery.start_soon(self._scan, frequencies, before)
+        self.scanning = True
+        self.nursery.start_soon(self._scan, frequencies)
         return "OK"
 
-    async def _scan(self, frequencies, before):
+    async def _scan(self, frequencies):
         await trio.sleep(0.06 if frequencies else 3.8)
+        self.scanning = False
+        if self.scans_fail:
+            self.scans_fail -= 1
+            self._tell.send_nowait("CTRL-EVENT-SCAN-FAILED")
+            return
         self.results = [p for p in self.points if p.up and (frequencies is None or p.frequency in frequencies)]
-        if self.state == "SCANNING":
-            self.state = before
+        self._tell.send_nowait("CTRL-EVENT-SCAN-RESULTS")
+
+    def forget_events(self):
+        with suppress(trio.WouldBlock):
+            while True:
+                self._told.receive_nowait()
+
+    async def event(self, *names):
+        while (told := await self._told.receive()) not in names:
+            pass
+        return told
 
     def on_SCAN_RESULTS(self):
         rows = ["bssid / frequency / signal level / flags / ssid"]

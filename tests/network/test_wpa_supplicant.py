@@ -1,6 +1,7 @@
 """Our side of wpa_supplicant's control socket: commands, tables, and what goes wrong."""
 
 import contextlib
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import trio
 from provisioner import errors
 from provisioner.network.switcher import JoinPolicy, Uplink
 from provisioner.network.wpa_control import networks_of, open_control, status_of, unescaped
-from provisioner.network.wpa_supplicant import MARK, WpaSupplicantFactory
+from provisioner.network.wpa_supplicant import MARK, WpaSupplicantFactory, run_ip
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -63,6 +64,17 @@ async def test_photons_channels_are_listened_to_first_and_that_is_quick(autojump
         bench.points[0].frequency = 2437  # neither 11 nor 1: then all channels
         await found(switcher)
         assert "SCAN" in bench.daemon.calls
+
+
+async def test_a_scan_that_the_kernel_refuses_is_asked_for_again(autojump_clock, bench):
+    bench.points.append(Point(b"Photon-KLJZ", "02:00:00:00:00:01"))
+    bench.daemon.scans_fail = 3
+    async with bench.open() as switcher:
+        await found(switcher)
+        bench.daemon.scans_fail = 10_000
+        began_s = trio.current_time()
+        assert await switcher.scan(prefix="Photon-", timeout=5) == []
+        assert trio.current_time() - began_s <= 5
 
 
 async def test_a_visit_leaves_nothing_behind(autojump_clock, bench):
@@ -163,7 +175,7 @@ async def test_the_control_socket_asks_skips_events_and_says_when_nobody_answers
         daemon = trio.socket.from_stdlib_socket(plain)
 
         async def serve():
-            for answers in ([b"<3>CTRL-EVENT-SCAN-STARTED", b"PONG\n"], []):
+            for answers in ([b"OK\n"], [b"<3>CTRL-EVENT-SCAN-STARTED ", b"PONG\n", b"<3>CTRL-EVENT-SCAN-RESULTS "], []):
                 _, sender = await daemon.recvfrom(100)
                 for answer in answers:
                     await daemon.sendto(answer, sender)
@@ -172,6 +184,10 @@ async def test_the_control_socket_asks_skips_events_and_says_when_nobody_answers
             nursery.start_soon(serve)
             async with open_control("wlan1", tmp_path) as control:
                 assert await control.ask("PING") == "PONG"
+                assert (
+                    await control.event("CTRL-EVENT-SCAN-FAILED", "CTRL-EVENT-SCAN-RESULTS")
+                    == "CTRL-EVENT-SCAN-RESULTS"
+                )
                 with pytest.raises(errors.BackendGone):
                     await control.ask("STATUS")
 
@@ -184,3 +200,11 @@ async def test_no_socket_is_said_with_how_to_start_one(tmp_path):
     assert "wpa_supplicant -B -i wlan7" in caught.value.remedy
     with contextlib.suppress(OSError):
         (tmp_path / "wlan7").unlink()
+
+
+async def test_ip_is_run_and_what_it_says_is_told():
+    if shutil.which("ip") is None:
+        pytest.skip("iproute2 is not installed")
+    await run_ip(["-V"])
+    with pytest.raises(errors.SwitchError, match="no-such-adapter"):
+        await run_ip(["addr", "flush", "dev", "no-such-adapter"])
