@@ -6,4 +6,4 @@ apt-get update -qq
 # systemd: `systemd-analyze verify` of the shipped units
 # the rest: the radio bench (tests/radiobench), a real Wi-Fi stack in a virtual machine
 apt-get install -y -qq --no-install-recommends systemd \
-    qemu-system-x86 busybox-static cpio kmod network-manager wpasupplicant hostapd dnsmasq-base iw iproute2 udev dbus curl
+    qemu-system-x86 busybox-static cpio kmod network-manager wpasupplicant hostapd dnsmasq-base iw iproute2 udev dbus polkitd curl

@@ -55,6 +55,7 @@ NO_OBJECT = "/"
 VERSION_MIN = (1, 16)  # AddAndActivateConnection2 with bind-activation
 LOOK_S = 0.1
 STATE_WAIT_S = 1.0  # then the state is read: a signal can be lost, a daemon can die
+READY_S = 5.0
 FRESH_S = 30.0  # a beacon heard so long ago is worth a join
 SCANS_MAX = 2
 _PRIVACY = 0x1
@@ -155,7 +156,7 @@ async def _checked(bus: Bus, adapter: str) -> str:
         raise AdapterUnavailable(
             f"{printable(adapter)} is no Wi-Fi adapter", remedy="Name a Wi-Fi adapter as `adapter:` in the settings."
         )
-    state = await bus.get(device, ".Device", "State")
+    state = await _settled(bus, device)
     if state <= UNMANAGED:
         raise AdapterUnavailable(
             f"NetworkManager does not manage {printable(adapter)}",
@@ -175,6 +176,15 @@ async def _checked(bus: Bus, adapter: str) -> str:
         )
     path: str = device
     return path
+
+
+async def _settled(bus: Bus, device: str) -> int:
+    """The device's state; one that is not available may be so only because NetworkManager has just started."""
+    state = UNAVAILABLE
+    with trio.move_on_after(READY_S):
+        while (state := int(await bus.get(device, ".Device", "State"))) == UNAVAILABLE:  # noqa: ASYNC110
+            await trio.sleep(LOOK_S)
+    return state
 
 
 class NetworkManagerSwitcher(AutomaticSwitcher):

@@ -233,6 +233,19 @@ async def test_a_session_that_cannot_be_is_refused_in_words(autojump_clock, benc
     assert caught.value.remedy
 
 
+async def test_an_adapter_that_is_not_ready_yet_is_waited_for(autojump_clock, bench, nursery):
+    """A NetworkManager that has just started says `unavailable` for a moment (seen with the real one)."""
+    bench.device.state = 20
+
+    async def later():
+        await trio.sleep(3)
+        bench.device.state = 30
+
+    nursery.start_soon(later)
+    async with bench.open():
+        assert trio.current_time() >= 3
+
+
 async def test_an_adapter_is_one_stations_only_and_free_again_afterwards(autojump_clock, bench):
     async with bench.open():
         with pytest.raises(errors.AdapterUnavailable, match="another station"):

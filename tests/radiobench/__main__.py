@@ -1,9 +1,9 @@
-"""The radio bench: `python tests/radiobench [--radios N] [--keep]`. A real Wi-Fi stack without a radio.
+"""The radio bench: `python tests/radiobench [--radios N] [--folder DIR]`. A real Wi-Fi stack without a radio.
 
 Debian's kernel with mac80211_hwsim under QEMU, this computer's files as its read-only root, hostapd and a simulated
 Photon for each access point, a WPA2 uplink, real NetworkManager, and the program's own back end (facts: network 6).
-Needs root, the packages of `packages.txt`, and half a gigabyte; nothing leaves the virtual machine, which has no
-network card. Ends with 0 if every scenario is as it must be, and with 77 if something it needs is missing.
+Needs root, the packages of `tests/debian-packages.sh`, and half a gigabyte; nothing leaves the virtual machine, which
+has no network card. Ends with 0 if every scenario is as it must be, with 77 if something it needs is missing.
 """
 
 import argparse
@@ -36,6 +36,8 @@ def missing():
     if os.geteuid() != 0:
         return "root (the virtual machine's first program is this computer's root)"
     paths = [*os.environ["PATH"].split(":"), "/usr/sbin", "/sbin"]
+    if not Path("/usr/lib/polkit-1/polkitd").exists():
+        return "polkitd"
     return ", ".join(tool for tool in TOOLS if shutil.which(tool, path=":".join(paths)) is None)
 
 

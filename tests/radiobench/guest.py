@@ -23,6 +23,8 @@ BENCH = Path(__file__).parent
 OUT = Path(sys.argv[1])
 PHOTONS, STATIONS = int(os.environ["PHOTONS"]), int(os.environ["STATIONS"])
 KERNEL = os.environ["KERNEL"]
+USER_ID = 1234
+POLKITD = "/usr/lib/polkit-1/polkitd --no-debug"
 SYMBOLS = "23456789ABCDEFGH"
 POLICY = JoinPolicy(budget_s=40, leave_budget_s=15)
 NM_CONF = """
@@ -31,7 +33,7 @@ plugins=keyfile
 dns=none
 rc-manager=unmanaged
 no-auto-default=*
-auth-polkit=false
+auth-polkit=true
 dhcp=internal
 hostname-mode=none
 [connectivity]
@@ -60,7 +62,7 @@ class Air:
     """Access points in namespaces of their own: `ap(0)` is the first Photon's."""
 
     def __init__(self):
-        count = PHOTONS + STATIONS + 1
+        count = PHOTONS + STATIONS + 2  # the uplink, and a twin
         sh(f"modprobe -d {KERNEL} mac80211_hwsim radios={count}")
         phys = sorted((Path("/sys/class/ieee80211")).iterdir(), key=lambda path: int(path.name[3:]))
         self.names = {phy.name: next((phy / "device/net").iterdir()).name for phy in phys}
@@ -241,18 +243,90 @@ async def wpa_radio(air, adapter):
         sh(f"sleep 1; nmcli device set {adapter} managed yes", check=False)
 
 
-SCENARIOS = (one_radio, wpa_radio, killed, single_radio, vanishing)
+async def twin(air, adapter):
+    """The wanted board goes, another with the same name stays: the adapter must not end on it."""
+    (first, told), *_ = air.photons.items()
+    other = PHOTONS + 1
+    bssid = air.ap(other, first, address="192.168.0.1", channel=11)
+    async with NetworkManagerFactory().session(adapter=adapter, uplink=Uplink.SEPARATE) as switcher:
+        for _ in range(6):
+            heard = {network.bssid: network for network in await switcher.scan(prefix="Photon-", timeout=20)}
+            if {bssid, told["bssid"]} <= heard.keys():
+                break
+        air.silence(other)
+        try:
+            async with switcher.joined(heard[bssid], JoinPolicy(15, 10)):
+                ended = "joined"
+        except errors.SwitchError as failure:
+            ended = failure.code
+        assert ended != "joined"
+        async with switcher.joined(heard[told["bssid"]], POLICY) as link:
+            client = SoftAPClient(link.dial, settings=SoftAPSettings(), budgets=Budgets())
+            assert await client.identify() == told["device_id"]
+    return {"the one that went": ended, "the one that stayed": "answered"}
+
+
+async def daemon_killed(air, adapter):
+    """NetworkManager is killed while we are joined, and starts again: said at once, and the next session works."""
+    ssid = next(iter(air.photons))
+    said = []
+    try:
+        async with NetworkManagerFactory().session(adapter=adapter, uplink=Uplink.SEPARATE) as switcher:
+            network = await find(switcher, ssid)
+            try:
+                async with switcher.joined(network, POLICY) as link:
+                    sh("pkill -9 -x NetworkManager")
+                    began = trio.current_time()
+                    while await link.healthy():
+                        await trio.sleep(0.1)
+                    said.append(f"unhealthy after {trio.current_time() - began:.1f} s")
+                    raise BodyEnds
+            except BodyEnds:
+                pass
+            await switcher.scan(prefix="Photon-", timeout=5)
+    except errors.BackendGone as gone:
+        said.append(gone.code)
+    start_networkmanager("nm2.log")
+    async with NetworkManagerFactory().session(adapter=adapter, uplink=Uplink.SEPARATE) as switcher:
+        again = await visit(switcher, air, ssid)
+    assert said[-1] == "backend_gone"
+    return {"said": said, "afterwards": again}
+
+
+async def rights(air, adapter):
+    """An account without rights is refused in words; with the shipped polkit rule it works a board, without root."""
+    ssid, told = next(iter(air.photons.items()))
+    command = f"{sys.executable} {BENCH}/as_user.py {adapter} {ssid} {USER_ID}"
+    without = sh(command).strip()
+    sh(f"mkdir -p /etc/polkit-1/rules.d; cp {BENCH}/../../config/polkit/50-provisioner.rules /etc/polkit-1/rules.d/")
+    sh("pkill -x polkitd; sleep 1", check=False)
+    started(POLKITD, "polkit2.log")
+    await trio.sleep(3)
+    answered = sh(command).strip()
+    assert (without, answered) == ("switching_not_allowed", told["device_id"])
+    return {"without the rule": without, "with it": "the right Photon answered"}
+
+
+class BodyEnds(Exception):
+    """The visit's own error."""
+
+
+SCENARIOS = (one_radio, wpa_radio, killed, single_radio, twin, vanishing, rights, daemon_killed)
 
 
 def start_services():
     sh("dbus-daemon --system --fork --nopidfile; /lib/systemd/systemd-udevd --daemon; udevadm trigger; udevadm settle")
+    sh(f"echo 'provisioner:x:{USER_ID}:{USER_ID}::/:/bin/sh' >>/etc/passwd")
+    started(POLKITD, "polkit.log")
     (OUT / "nm.conf").write_text(NM_CONF)
-    Path("/run/nm-system-connections").mkdir(exist_ok=True)
+    start_networkmanager("nm.log")
+
+
+def start_networkmanager(log):
     started(
-        f"NetworkManager --no-daemon --config={OUT}/nm.conf --config-dir=/run/none --system-config-dir=/run/none",
-        "nm.log",
+        f"NetworkManager --no-daemon --config={OUT}/nm.conf --config-dir=/run/none --system-config-dir=/run/none", log
     )
-    for _ in range(60):
+    for _ in range(120):
         if "running" in sh("nmcli -t -f RUNNING general", check=False):
             return
         time.sleep(0.5)
