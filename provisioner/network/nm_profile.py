@@ -21,7 +21,7 @@ from provisioner.errors import (
 from provisioner.model import SetupNetwork, printable
 
 WIFI: Final = 2  # NMDeviceType
-UNMANAGED, UNAVAILABLE, DISCONNECTED, IP_CONFIG, ACTIVATED, DEACTIVATING, FAILED = 10, 20, 30, 70, 100, 110, 120
+UNMANAGED, UNAVAILABLE, DISCONNECTED, ACTIVATED, DEACTIVATING = 10, 20, 30, 100, 110
 NEW_ACTIVATION: Final = 60  # NMDeviceStateReason: another program wants the adapter
 DHCP_S: Final = 10
 RIGHTS: Final = (

@@ -10,16 +10,15 @@ Rule 4: a walk that cannot be finished (cloud, budget, deadline) tells how far i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import trio
 
 from provisioner.cloud.client import CloudClient
-from provisioner.cloud.payloads import DevicePage, ProductInfo
-from provisioner.errors import NotInCloud, OutOfBudget
+from provisioner.cloud.payloads import ProductInfo
+from provisioner.errors import Again, CloudError, NotInCloud, OutOfBudget
 from provisioner.model import CloudDevice, DeviceID
 from provisioner.reconcile.classes import Class, Night, Standing, classify
 from provisioner.reconcile.facts import Facts, Listed
@@ -27,6 +26,8 @@ from provisioner.reconcile.index import Index
 from provisioner.reconcile.lists import Lists
 
 T = TypeVar("T")
+TRIES = 8  # of one page, each with the client's own repeats in it
+PAUSE_S = 15.0
 _BREATH = 500  # devices between two checkpoints
 KEPT_MAX = 200  # devices shown of each class; the file beside the journals has all of them
 
@@ -119,15 +120,15 @@ class Reconciler:
     async def _walk(self, product: Product, night: Night) -> None:
         listed = _Stream((row.device, row) for row in self._lists.rows(product.names))
         facts = _Stream(self._index.all_facts(product.names))
-        async with aclosing(_pages(self._cloud, product)) as pages:
-            async for page in pages:
-                self._check_budget()
-                self.tally.pages += 1
-                self.tally.pages_total = max(self.tally.pages_total, self.tally.pages - 1 + page.total_pages)
-                last = page.devices[-1].id if page.devices else ""
-                seen = {device.id: device for device in page.devices}
-                await self._classify_up_to(last, seen, (listed, facts), product, night)
-                self._progress(self.tally)
+        pages = self._cloud.devices(product.info) if product.info is not None else None
+        while pages is not None and (page := await self._patiently(lambda: anext(pages, None))) is not None:
+            self._check_budget()
+            self.tally.pages += 1
+            self.tally.pages_total = max(self.tally.pages_total, self.tally.pages - 1 + page.total_pages)
+            last = page.devices[-1].id if page.devices else ""
+            seen = {device.id: device for device in page.devices}
+            await self._classify_up_to(last, seen, (listed, facts), product, night)
+            self._progress(self.tally)
         await self._classify_up_to(None, {}, (listed, facts), product, night)
 
     async def _classify_up_to(
@@ -181,12 +182,24 @@ class Reconciler:
 
     async def _read(self, product: Product, device: DeviceID) -> CloudDevice | None:
         self._check_budget()
+        cloud, info = self._cloud, product.info
         try:
-            if product.info is None:
-                return await self._cloud.account_device(device)
-            return await self._cloud.device(product.info, device)
+            return await self._patiently(
+                lambda: cloud.account_device(device) if info is None else cloud.device(info, device)
+            )
         except NotInCloud:
             return None
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask again for a while after a fault that may pass: at night nobody waits, and one page must not cost all."""
+        for left in reversed(range(TRIES)):
+            try:
+                return await ask()
+            except CloudError as fault:
+                if fault.again is not Again.THIS_RUN or not left:
+                    raise
+            await trio.sleep(PAUSE_S)
+        raise AssertionError("the last try either answers or raises")
 
     def _check_budget(self) -> None:
         traffic = self._cloud.governor.traffic
@@ -197,14 +210,6 @@ class Reconciler:
 
 def _should_be_there(facts: Facts | None) -> bool:
     return facts is not None and not facts.restored and (facts.proven or facts.open or facts.imported)
-
-
-async def _pages(cloud: CloudClient, product: Product) -> AsyncGenerator[DevicePage, None]:
-    if product.info is None:
-        return
-    async with aclosing(cloud.devices(product.info)) as pages:
-        async for page in pages:
-            yield page
 
 
 class _Stream(Generic[T]):

@@ -14,7 +14,6 @@ from provisioner.console.reports.run_report import TAKT_STEP_S, RunReport, Unit
 from provisioner.journal.records import Record
 from provisioner.model import Outcome
 
-ROW = 10  # slots in a row of a tray map
 SIGNS = {
     Outcome.PASS: ("✓", "pass"),
     Outcome.FAIL: ("✗", "fail"),
