@@ -11,10 +11,11 @@ def benches(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "bench"))
     import import_rate
     import metered
+    import night
     import serial
 
-    yield metered, import_rate, serial
-    for name in ("metered", "import_rate", "serial", "line_benches"):
+    yield metered, import_rate, serial, night
+    for name in ("metered", "import_rate", "serial", "night", "line_benches"):
         sys.modules.pop(name, None)
 
 
@@ -31,3 +32,10 @@ def test_so_is_the_serial_sequence(benches):
 
 def test_so_is_the_import(benches):
     assert [row for row in benches[1].rate(full=False, devices=1500) if "of the limit" in row]
+
+
+def test_so_is_the_night(benches):
+    measured = benches[3].measure(1000)
+
+    assert all(night[0].startswith("EVERYTHING ADDS UP: 1,000 devices") for night in measured["told"])
+    assert [night[3] for night in measured["told"]] == [0, 0], "the runs have taken their journals in"

@@ -21,7 +21,7 @@ from provisioner import nightly
 from provisioner.app import Outside
 from provisioner.cloud.client import open_cloud
 from provisioner.journal.records import GENESIS, compose
-from provisioner.reconcile.index import open_index
+from provisioner.reconcile.index import keep_up, open_index
 from provisioner.reconcile.life import find, life_of
 from provisioner.secrets import Secret
 from provisioner.settings import load_settings
@@ -103,10 +103,13 @@ def write_site(folder, devices):
             lines.append(f"  - {{id: {tray}, file: {tray}.txt}}")
         path.write_text("\n".join(lines) + "\n")
         manifests.append(path)
-    share = devices // JOURNALS
+    share, took_s = devices // JOURNALS, []
     for number in range(JOURNALS):
         write_journal(folder / "runs", number, range(number * share, (number + 1) * share), devices)
-    return manifests
+        began = time.process_time()
+        keep_up(folder / "runs")  # as `provisioner run` does at its end
+        took_s.append(time.process_time() - began)
+    return manifests, sum(took_s)
 
 
 def write_journal(runs_dir, number, boards, devices):
@@ -172,11 +175,11 @@ def show(runs_dir, device):
 def measure(devices):
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        manifests = write_site(folder, devices)
+        manifests, index_s = write_site(folder, devices)
         told, bare = run_virtually(lambda: nights(folder, manifests, devices), seed=1)
         show_s = show(folder / "runs", device_id(devices // 2))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"told": told, "bare": bare, "peak_mb": peak, "show_s": show_s}
+    return {"told": told, "bare": bare, "peak_mb": peak, "show_s": show_s, "index_s": index_s}
 
 
 def reconcile(*, full):
@@ -187,6 +190,8 @@ def reconcile(*, full):
         (first, second), (bare_cpu, bare_s) = found["told"], found["bare"]
         yield f"{devices:,} devices, {JOURNALS} journals, {MANIFESTS} manifests: {second[0]}"
         yield f"   reading the list alone takes {bare_s:,.0f} s at the governor's rate, and {bare_cpu:.1f} s of CPU"
+        each_ms = found["index_s"] / JOURNALS * 1000
+        yield f"   each run took its journal ({devices // JOURNALS:,} devices) in at its end: {each_ms:.0f} ms of CPU"
         for name, night in (("first", first), ("second", second)):
             own = night[1] - bare_cpu
             read = f"{name} night reads {night[3]:,} records"

@@ -5,7 +5,9 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -185,3 +187,13 @@ def answered(bench, text):
     os.close(master)
     os.close(slave)
     return process.returncode
+
+
+async def test_a_run_takes_its_journal_into_the_index_so_that_no_night_has_to(bench):
+    bench.write(devices=DEVICES)
+    await bench.run("import", "m.yaml")
+    with closing(sqlite3.connect(bench.folder / "runs" / "index.sqlite")) as database:
+        assert database.execute("SELECT count(*) FROM facts").fetchone() == (KNOWN,)
+
+    (bench.folder / "runs" / "index.sqlite").write_bytes(b"no database")
+    assert (await bench.run("import", "m.yaml")).code == 0, "the index is never a reason for a run to fail"
