@@ -38,7 +38,8 @@ from provisioner.errors import (
     WrongPlatform,
 )
 from provisioner.job import Prepared, RunSecrets, stations_of
-from provisioner.journal.writer import Journal, new_run_id, open_journal, sync_data
+from provisioner.journal.disk import REAL_DISK, Disk
+from provisioner.journal.writer import Journal, new_run_id, open_journal
 from provisioner.line.importer import Membership, TrayPlan
 from provisioner.line.ledger import History, Ledger
 from provisioner.line.rows import why_of
@@ -76,7 +77,7 @@ class Outside:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     age_clock: Callable[[], float] = _boot_time
-    sync: Callable[[int], None] = sync_data
+    disk: Disk = REAL_DISK
     name_run: Callable[[datetime, random.Random], str] = new_run_id
     dice: random.Random = field(default_factory=random.SystemRandom)
     load_switcher: Callable[[str], SwitcherFactory] = backends.load
@@ -111,7 +112,7 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
     dialogue = any(getattr(factory, "uses_terminal", False) for factory in switchers.values())
     with (
         open_journal(
-            prepared.job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time, sync=outside.sync
+            prepared.job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time, disk=outside.disk
         ) as journal,
         configure_logs(journal.path.with_name("debug.jsonl")),
         shown(screen, console=console, now_ms=journal.mono_ms, dialogue=dialogue) as display,
@@ -123,7 +124,7 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
         )
         for listener in (ledger.see, screen.see, display.see):
             journal.subscribe(listener)
-        earlier = read_earlier_runs(prepared, journal)
+        earlier = read_earlier_runs(prepared, journal, outside.disk)
         _say_started(prepared, journal, earlier)
         code = ExitCode.OUR_BUG
         try:

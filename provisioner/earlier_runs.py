@@ -13,6 +13,7 @@ from provisioner.errors import (
     JournalError,
 )
 from provisioner.job import Prepared
+from provisioner.journal.disk import Disk
 from provisioner.journal.reader import cut_torn_tail, replay, runs
 from provisioner.journal.records import Record
 from provisioner.journal.writer import Journal
@@ -28,13 +29,13 @@ class EarlierRuns:
     torn: Mapping[str, int]
 
     @classmethod
-    def read(cls, prepared: Prepared, run_id: str) -> EarlierRuns:
+    def read(cls, prepared: Prepared, run_id: str, disk: Disk) -> EarlierRuns:
         """Fold the journals in the runs folder; the lock is held, so a torn tail is cut. Raises JournalCorrupt."""
         history, resumes, torn = History(), [], {}
         for folder in runs(prepared.job.runs_dir):
             if folder.id == run_id:
                 continue
-            if cut := cut_torn_tail(folder.journal):
+            if cut := cut_torn_tail(folder.journal, disk):
                 torn[folder.id] = cut
             records = replay(folder.journal)
             first = next(records, None)
@@ -46,10 +47,10 @@ class EarlierRuns:
         return cls(history, tuple(resumes), torn)
 
 
-def read_earlier_runs(prepared: Prepared, journal: Journal) -> EarlierRuns:
+def read_earlier_runs(prepared: Prepared, journal: Journal, disk: Disk) -> EarlierRuns:
     """Read what earlier runs left; a run that cannot begin because of them leaves no folder behind."""
     try:
-        return EarlierRuns.read(prepared, journal.run_id)
+        return EarlierRuns.read(prepared, journal.run_id, disk)
     except JournalError:
         shutil.rmtree(journal.path.parent)
         raise

@@ -217,7 +217,7 @@ async def _repair(night: _Night, cloud: CloudClient, morning: Morning) -> bool:
     run_id = outside.name_run(outside.wall(), outside.dice)
     try:
         with open_journal(
-            job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time, sync=outside.sync
+            job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time, disk=outside.disk
         ) as journal:
             morning.repair_run = run_id
             _say_started(night, journal)

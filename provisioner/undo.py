@@ -71,7 +71,7 @@ async def restore(job: UndoJob, outside: Outside) -> Undone:
     secret = source.client_secret(settings.cloud)
     undone = Undone(outside.name_run(outside.wall(), outside.dice))
     with open_journal(
-        job.runs_dir, undone.run_id, wall=outside.wall, mono=trio.current_time, sync=outside.sync
+        job.runs_dir, undone.run_id, wall=outside.wall, mono=trio.current_time, disk=outside.disk
     ) as journal:
         _say_started(job, loaded, journal, ref)
         async with open_cloud(

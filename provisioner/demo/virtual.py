@@ -21,11 +21,13 @@ from rich.console import Console
 from provisioner import app
 from provisioner.demo.files import LineFile, TrayFile, write_manifest, write_settings
 from provisioner.job import Job, prepare
+from provisioner.journal.disk import Disk
 from provisioner.journal.writer import new_run_id
 from provisioner.line.scheduler import Stop
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.cloud.http import ASGIApp, cloud_app
 from provisioner.simulator.cloud.sim_cloud import CloudRules, SimCloud
+from provisioner.simulator.disk import UnsyncedDisk
 from provisioner.simulator.factory_wifi import TEST_ROUTER
 from provisioner.simulator.faults import PROFILES, Dice, Faults
 from provisioner.simulator.spool import Spool
@@ -65,6 +67,7 @@ class VirtualFactory:
         self.network.dns_s = _DNS_S
         self.authority = authority_for(CLOUD)
         self.serve(cloud_app(self.cloud))
+        self.disk: Disk = UnsyncedDisk()
         self.name_run: Callable[[datetime, random.Random], str] = new_run_id
         self._runs = 0
 
@@ -100,7 +103,7 @@ class VirtualFactory:
             },
             wall=self.clock.now,
             age_clock=trio.current_time,
-            sync=_no_disk,
+            disk=self.disk,
             name_run=self.name_run,
             dice=random.Random(f"{self.seed} {self._runs}"),  # noqa: S311 - one seed, one history
             load_switcher=lambda name: self.world.switchers,
@@ -112,7 +115,3 @@ class VirtualFactory:
         """One `provisioner run` (or `import`) in the living world; `outside` where it differs from `self.outside()`."""
         outside = outside or self.outside()
         return await app.run(prepare(job, outside.environment), outside, console=console, stop=stop)
-
-
-def _no_disk(_: int) -> None:
-    """Virtual time has no power cuts of its own; a real disk would make it wait for the real one."""

@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from provisioner.errors import JournalCorrupt, JournalError, JournalTooNew, JournalWriteFailed
+from provisioner.journal.disk import REAL_DISK, Disk
 from provisioner.journal.records import GENESIS, LINE_BYTES_MAX, NotARecord, Record, decode, is_torn
 from provisioner.journal.writer import JOURNAL_NAME
 
@@ -131,7 +132,7 @@ def verify(path: Path) -> Verification:
     return Verification(path, pass_over.records, pass_over.torn_bytes, pass_over.head_hash, first_at, last_at)
 
 
-def cut_torn_tail(path: Path) -> int:
+def cut_torn_tail(path: Path, disk: Disk = REAL_DISK) -> int:
     """Cut an unfinished last line off, and return how many bytes that was. The caller holds the runs folder's lock.
 
     Raises as `replay` does (a corrupt journal is not touched), and JournalWriteFailed.
@@ -139,9 +140,12 @@ def cut_torn_tail(path: Path) -> int:
     torn_bytes = verify(path).torn_bytes
     if torn_bytes:
         try:
-            with path.open("r+b") as file:
-                file.truncate(os.fstat(file.fileno()).st_size - torn_bytes)
-                os.fsync(file.fileno())
+            descriptor = disk.open_existing(path)
+            try:
+                disk.truncate(descriptor, os.fstat(descriptor).st_size - torn_bytes)
+                disk.sync(descriptor)
+            finally:
+                disk.close(descriptor)
         except OSError as error:
             raise JournalWriteFailed(f"{path} cannot be repaired: {error.strerror or error}") from error
     return torn_bytes

@@ -10,7 +10,6 @@ may say "fine" about pages the kernel has already thrown away, so it is never as
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
 import re
@@ -23,6 +22,7 @@ from typing import Final, NoReturn, Unpack
 import trio
 
 from provisioner.errors import JournalLocked, JournalWriteFailed, RunsFolderUnusable
+from provisioner.journal.disk import REAL_DISK, Disk
 from provisioner.journal.records import GENESIS, Fields, Record, compose
 from provisioner.model import printable
 
@@ -31,8 +31,6 @@ _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _HOLDER_BYTES_MAX = 200
 
 Listener = Callable[[Record], None]
-# macOS has no fdatasync. On Linux it also writes the file's new length, which is all that an append needs.
-sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 
 
 def new_run_id(now: datetime, dice: random.Random) -> str:
@@ -55,7 +53,7 @@ class Journal:
         *,
         wall: Callable[[], datetime],
         mono: Callable[[], float],
-        sync: Callable[[int], None],
+        disk: Disk,
     ) -> None:
         self.run_id = run_id
         self.path = path
@@ -65,7 +63,7 @@ class Journal:
         self._wall = wall
         self._mono = mono
         self._opened_s = mono()
-        self._sync = sync
+        self._disk = disk
         self._broken = ""
         self._telling = False
         self._listeners: list[Listener] = []
@@ -112,9 +110,9 @@ class Journal:
     def _write(self, line: bytes) -> None:
         self._broken = "an earlier write did not come to its end"  # true until this one has
         try:
-            written = os.write(self._descriptor, line)
+            written = self._disk.write(self._descriptor, line)
             if written == len(line):
-                self._sync(self._descriptor)
+                self._disk.sync_data(self._descriptor)
         except OSError as error:
             self._broken = error.strerror or str(error)
             raise self._failure(self._broken) from error
@@ -160,71 +158,59 @@ def open_journal(
     *,
     wall: Callable[[], datetime],
     mono: Callable[[], float],
-    sync: Callable[[int], None] = sync_data,
+    disk: Disk = REAL_DISK,
 ) -> Iterator[Journal]:
     """Lock the runs folder, create `runs_dir/run_id/journal.jsonl` and yield the Journal of that file.
 
-    `wall` gives an aware time, `mono` seconds of a clock that is never set. `sync` makes a written descriptor
-    durable; only tests and virtual time have a reason to hand in another one.
+    `wall` gives an aware time, `mono` seconds of a clock that is never set. Only tests and virtual time have a reason
+    to hand in another `disk`.
 
     Raises RunsFolderUnusable when nothing could be recorded there, JournalLocked when another process works in it.
     """
     if not _RUN_ID.fullmatch(run_id):
         raise ValueError(f"not a run ID: {printable(run_id)!r}")
-    with _held_lock(runs_dir, run_id, wall):
+    with _held_lock(runs_dir, run_id, wall, disk):
         path = runs_dir / run_id / JOURNAL_NAME
         with _folder_refused(runs_dir):
-            path.parent.mkdir(mode=0o750, exist_ok=True)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            descriptor = os.open(path, flags, 0o640)
+            disk.make_folder(path.parent)
+            descriptor = disk.open_new(path)
         try:
             with _folder_refused(runs_dir):
-                os.fsync(descriptor)
+                disk.sync(descriptor)
                 for folder in (path.parent, runs_dir):  # a file is only safe when its name is, and so its folder's
-                    _sync_folder(folder)
-            yield Journal(descriptor, path, run_id, wall=wall, mono=mono, sync=sync)
+                    disk.sync_folder(folder)
+            yield Journal(descriptor, path, run_id, wall=wall, mono=mono, disk=disk)
         finally:
-            os.close(descriptor)
+            disk.close(descriptor)
 
 
 @contextmanager
-def _held_lock(runs_dir: Path, run_id: str, wall: Callable[[], datetime]) -> Iterator[None]:
+def _held_lock(runs_dir: Path, run_id: str, wall: Callable[[], datetime], disk: Disk) -> Iterator[None]:
     """Hold `runs_dir/lock`. The file stays when the lock goes: deleting it could give two processes a lock each."""
     with _folder_refused(runs_dir):
         whole = runs_dir.absolute()
         missing = [folder for folder in (whole, *whole.parents) if not folder.exists()]
-        runs_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        for folder in missing:
-            _sync_folder(folder.parent)
-        lock = os.open(runs_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        for folder in reversed(missing):
+            disk.make_folder(folder)
+            disk.sync_folder(folder.parent)
+        lock = disk.open_lock(runs_dir / "lock")
     try:
         with _folder_refused(runs_dir):
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                disk.lock(lock)
             except BlockingIOError:
-                raise JournalLocked(f"{runs_dir} is in use by {_holder(lock)}") from None
-            _write_holder(lock, f"process {os.getpid()}, run {run_id}, since {wall().isoformat(timespec='seconds')}")
+                raise JournalLocked(f"{runs_dir} is in use by {_holder(lock, disk)}") from None
+            holder = f"process {os.getpid()}, run {run_id}, since {wall().isoformat(timespec='seconds')}\n"
+            disk.truncate(lock, 0)
+            disk.write_at(lock, holder.encode(), 0)
         yield
     finally:
-        os.close(lock)  # which also lets go of the lock
+        disk.close(lock)  # which also lets go of the lock
 
 
-def _holder(lock: int) -> str:
-    text = os.pread(lock, _HOLDER_BYTES_MAX, 0).decode(errors="replace").strip()
+def _holder(lock: int, disk: Disk) -> str:
+    text = disk.read_at(lock, _HOLDER_BYTES_MAX, 0).decode(errors="replace").strip()
     return printable(text, _HOLDER_BYTES_MAX) or "another process"
-
-
-def _write_holder(lock: int, text: str) -> None:
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{text}\n".encode(), 0)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import trio
 import trio.testing
 
 from provisioner.errors import JournalLocked, JournalWriteFailed, RunsFolderUnusable
+from provisioner.journal.disk import Disk
 from provisioner.journal.reader import replay, verify
 from provisioner.journal.records import GENESIS
 from provisioner.journal.writer import new_run_id, open_journal
@@ -26,9 +27,16 @@ AT = datetime(2026, 11, 20, 23, 16, tzinfo=UTC)
 ROOT = Path(__file__).parent.parent.parent
 
 
-def opened(runs_dir, run_id=RUN, **changes):
+class SyncsTo(Disk):
+    """A disk whose every sync of an append is this function instead."""
+
+    def __init__(self, sync):
+        self.sync_data = sync
+
+
+def opened(runs_dir, run_id=RUN, *, sync=lambda _: None, **changes):
     ticks = iter(range(1_000_000))
-    parts = {"wall": lambda: AT, "mono": lambda: 5.0 + next(ticks) / 1000, "sync": lambda _: None}
+    parts = {"wall": lambda: AT, "mono": lambda: 5.0 + next(ticks) / 1000, "disk": SyncsTo(sync)}
     return open_journal(runs_dir, run_id, **(parts | changes))
 
 

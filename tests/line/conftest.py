@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.journal.writer import open_journal
+from provisioner.simulator.disk import UnsyncedDisk
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -17,7 +18,7 @@ import stages
 @pytest.fixture
 def journal(tmp_path):
     with open_journal(
-        tmp_path, "20261120T060000Z-0000", wall=lambda: datetime.now(UTC), mono=lambda: 0.0, sync=lambda _: None
+        tmp_path, "20261120T060000Z-0000", wall=lambda: datetime.now(UTC), mono=lambda: 0.0, disk=UnsyncedDisk()
     ) as opened:
         yield opened
 
