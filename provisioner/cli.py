@@ -296,11 +296,13 @@ def _run_and_show(prepared: Any, outside: Any, *, as_json: bool) -> ExitCode:
 
     from provisioner import app
     from provisioner.console.terminal import make_console
-    from provisioner.reconcile.index import keep_up
+    from provisioner.reconcile.lists import keep_up
 
     end: app.RunEnd = trio.run(partial(app.run, prepared, outside, console=make_console(stderr=as_json)))
     _show_end(end, as_json=as_json)
-    keep_up(prepared.job.runs_dir)  # seconds after a shift of ten thousand, when nobody waits any more
+    keep_up(
+        prepared.job.runs_dir, prepared.job.manifest, prepared.settings
+    )  # seconds after a shift of ten thousand, when nobody waits any more
     return end.exit_code
 
 

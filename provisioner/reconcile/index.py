@@ -13,13 +13,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
-from provisioner.errors import JournalCorrupt, ProvisionerError, RunsFolderUnusable
+from provisioner.errors import JournalCorrupt, RunsFolderUnusable
 from provisioner.journal.reader import Mark, Replay, RunFolder, replay, runs
 from provisioner.journal.records import GENESIS, Record
 from provisioner.model import Outcome
@@ -308,12 +308,6 @@ def open_index(runs_dir: Path) -> Iterator[Index]:
         raise RunsFolderUnusable(f"the index {path} cannot be used: {error}") from error
     with closing(database):
         yield Index(database, runs_dir)
-
-
-def keep_up(runs_dir: Path) -> None:
-    """After a run: take its journal in, so that no night has to. What goes wrong here is the night's to say."""
-    with suppress(ProvisionerError, OSError, sqlite3.Error), open_index(runs_dir) as index:
-        index.refresh()
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 Rule 1: a manifest is read again only when it, or a list it names, has changed (size or time of change).
 Rule 2: tonight's universe is the manifests that were named; others stay in the file and are left out of the questions.
+Rule 3: each run leaves its journal and manifest here (`keep_up`): even the first night reads only the cloud.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.errors import ProvisionerError
 from provisioner.line.manifest import Manifest, load_manifest
 from provisioner.line.proof import wanted_owner
 from provisioner.model import DeviceID
 from provisioner.reconcile.facts import Listed
+from provisioner.reconcile.index import open_index
 from provisioner.settings import Settings
 
 _LISTED = (
@@ -101,6 +105,13 @@ class Lists:
         """Whether any of tonight's manifests lists it, for whatever product."""
         query = "SELECT 1 FROM listed JOIN tonight USING (manifest) WHERE device = ? LIMIT 1"
         return self.database.execute(query, (device,)).fetchone() is not None
+
+
+def keep_up(runs_dir: Path, manifest: Path, settings: Settings) -> None:
+    """After a run: take its journal and its manifest in. What goes wrong here is the night's to say."""
+    with suppress(ProvisionerError, OSError, sqlite3.Error), open_index(runs_dir) as index:
+        index.refresh()
+        Lists(index.database).take_in([manifest], settings)
 
 
 def _listed(row: tuple[str, str, str, int, str | None, str, str | None, int, int, int]) -> Listed:

@@ -21,8 +21,9 @@ from provisioner import nightly
 from provisioner.app import Outside
 from provisioner.cloud.client import open_cloud
 from provisioner.journal.records import GENESIS, compose
-from provisioner.reconcile.index import keep_up, open_index
+from provisioner.reconcile.index import open_index
 from provisioner.reconcile.life import find, life_of
+from provisioner.reconcile.lists import keep_up
 from provisioner.secrets import Secret
 from provisioner.settings import load_settings
 from provisioner.simulator.clock import SimClock
@@ -104,10 +105,11 @@ def write_site(folder, devices):
         path.write_text("\n".join(lines) + "\n")
         manifests.append(path)
     share, took_s = devices // JOURNALS, []
+    settings = load_settings(folder / "line.yaml").settings
     for number in range(JOURNALS):
         write_journal(folder / "runs", number, range(number * share, (number + 1) * share), devices)
         began = time.process_time()
-        keep_up(folder / "runs")  # as `provisioner run` does at its end
+        keep_up(folder / "runs", manifests[number * MANIFESTS // JOURNALS], settings)  # as each run does at its end
         took_s.append(time.process_time() - began)
     return manifests, sum(took_s)
 
@@ -191,7 +193,8 @@ def reconcile(*, full):
         yield f"{devices:,} devices, {JOURNALS} journals, {MANIFESTS} manifests: {second[0]}"
         yield f"   reading the list alone takes {bare_s:,.0f} s at the governor's rate, and {bare_cpu:.1f} s of CPU"
         each_ms = found["index_s"] / JOURNALS * 1000
-        yield f"   each run took its journal ({devices // JOURNALS:,} devices) in at its end: {each_ms:.0f} ms of CPU"
+        share = f"{devices // JOURNALS:,} devices"
+        yield f"   each run took its journal ({share}) and its manifest in at its end: {each_ms:.0f} ms of CPU"
         for name, night in (("first", first), ("second", second)):
             own = night[1] - bare_cpu
             read = f"{name} night reads {night[3]:,} records"

@@ -189,11 +189,12 @@ def answered(bench, text):
     return process.returncode
 
 
-async def test_a_run_takes_its_journal_into_the_index_so_that_no_night_has_to(bench):
+async def test_a_run_takes_its_journal_and_its_manifest_into_the_index_so_that_no_night_has_to(bench):
     bench.write(devices=DEVICES)
     await bench.run("import", "m.yaml")
     with closing(sqlite3.connect(bench.folder / "runs" / "index.sqlite")) as database:
-        assert database.execute("SELECT count(*) FROM facts").fetchone() == (KNOWN,)
+        for table in ("facts", "listed"):
+            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (KNOWN,)
 
     (bench.folder / "runs" / "index.sqlite").write_bytes(b"no database")
     assert (await bench.run("import", "m.yaml")).code == 0, "the index is never a reason for a run to fail"
