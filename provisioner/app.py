@@ -42,6 +42,7 @@ from provisioner.journal.disk import REAL_DISK, Disk
 from provisioner.journal.writer import Journal, new_run_id, open_journal
 from provisioner.line.importer import Membership, TrayPlan
 from provisioner.line.ledger import History, Ledger
+from provisioner.line.orders import Orders
 from provisioner.line.rows import why_of
 from provisioner.line.scheduler import Parts, Stop, run_line
 from provisioner.logs import configure_logs
@@ -83,6 +84,7 @@ class Outside:
     load_switcher: Callable[[str], SwitcherFactory] = backends.load
     http_transport: object | None = None
     scans: AsyncIterator[str] | None = None
+    orders: Orders = field(default_factory=Orders)
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,7 @@ async def _work(
             ),
             age_clock=outside.age_clock,
             scans=outside.scans if prepared.job.scanner else None,
+            orders=outside.orders,
         )
         return await run_line(parts, stop, import_only=import_only)
 
@@ -198,12 +201,10 @@ async def _watch_signals(stop: Stop, scope: trio.CancelScope, journal: Journal) 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as arrivals:
         async for _ in arrivals:
             if stop.by_person or not stop.line_started:
+                stop.by_person = True
                 scope.cancel()
             else:
-                journal.append("run.stopping")
-            stop.by_person = True
-            stop.why = "the run was stopped"
-            stop.gently.set()
+                stop.ask(journal)
 
 
 async def plan_import(prepared: Prepared, outside: Outside) -> list[TrayPlan]:

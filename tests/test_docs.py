@@ -39,7 +39,7 @@ def remedies(*roots):
     return "\n".join(rows)
 
 
-RAISED_BASES = {"CommandRefused", "CloudRefused", "ImportRefused", "InputRefused"}
+RAISED_BASES = {"CommandRefused", "CloudRefused", "ImportRefused", "InputRefused", "OrderRefused"}
 
 
 def map_block():
@@ -78,7 +78,9 @@ BLOCKS = {
     "classes": classes_block,
     "assumptions": assumptions_block,
     "steps": steps_block,
-    "remedies": lambda: remedies(errors.DeviceError, errors.SwitchError, errors.SoftAPError),
+    "remedies": lambda: remedies(
+        errors.DeviceError, errors.SwitchError, errors.SoftAPError, errors.OrderRefused, errors.HeldByOperator
+    ),
     "site": lambda: remedies(errors.CloudError, errors.InputRefused, errors.JournalError),
     "map": map_block,
 }

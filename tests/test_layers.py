@@ -22,7 +22,7 @@ LAYERS = {
     8: ["line.handover"],
     9: ["line.station"],
     10: ["line.shift"],
-    11: ["line.desk", "line.books"],
+    11: ["line.desk", "line.books", "line.orders"],
     12: ["line.scheduler", "reconcile.*"],
     13: ["simulator.*", "console.*"],
     14: ["job"],

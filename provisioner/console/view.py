@@ -340,7 +340,7 @@ _FOLDS: Final[Mapping[str, _Fold]] = {
     **dict.fromkeys(("import.accepted", "import.settled", "import.refused"), Screen._import_ended),
     "device.imported": Screen._device_imported,
     "device.carried": Screen._device_carried,
-    "device.returned": Screen._device_returned,
+    **dict.fromkeys(("device.returned", "device.reopened"), Screen._device_returned),
     "device.resumed": Screen._device_resumed,
     **dict.fromkeys(_FINALS, Screen._device_ended),
     "visit.started": Screen._visit_started,

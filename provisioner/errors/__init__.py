@@ -14,6 +14,7 @@ Rule 3: text that came from a device, the air or a vendor's file is escaped by w
     ├── SwitchError         moving an adapter onto a setup network
     ├── SoftAPError         one exchange with one Photon
     ├── DeviceError         what the line itself finds out about a device
+    ├── OrderRefused        what a person asked of the running line, and cannot be done now
     └── JournalError        the run's record
 """
 
@@ -58,6 +59,7 @@ from provisioner.errors.device import (
     NotVisitable,
     Quarantined,
     RunEnded,
+    SetAside,
     StrangerDevice,
     TakeoverRefused,
     WifiCredentialsRejected,
@@ -101,6 +103,15 @@ from provisioner.errors.network import (
     UplinkNotRestored,
     WrongNetwork,
 )
+from provisioner.errors.orders import (
+    AlreadySo,
+    AnotherRun,
+    DeviceBusy,
+    HeldByOperator,
+    HeldBySite,
+    NotRunning,
+    OrderRefused,
+)
 from provisioner.errors.softap import (
     CommandRefused,
     FactoryNetworkNotHeard,
@@ -119,6 +130,8 @@ from provisioner.errors.softap import (
 __all__ = [
     "AdapterUnavailable",
     "Again",
+    "AlreadySo",
+    "AnotherRun",
     "AssociationFailed",
     "BackendBroken",
     "BackendGone",
@@ -136,12 +149,15 @@ __all__ = [
     "ConnectIgnored",
     "CredentialsRefused",
     "CustomerExists",
+    "DeviceBusy",
     "DeviceChanged",
     "DeviceError",
     "DeviceNotOnline",
     "ExitCode",
     "FactoryNetworkNotHeard",
     "FileRefused",
+    "HeldByOperator",
+    "HeldBySite",
     "ImportInvalid",
     "ImportNonmember",
     "ImportProtected",
@@ -165,10 +181,12 @@ __all__ = [
     "NotInManifest",
     "NotInProduct",
     "NotProven",
+    "NotRunning",
     "NotSeen",
     "NotTheScannedDevice",
     "NotVisitable",
     "OperatorDeclined",
+    "OrderRefused",
     "OutOfBudget",
     "OwnedBySomeoneElse",
     "PermissionRefused",
@@ -181,6 +199,7 @@ __all__ = [
     "RunsFolderUnusable",
     "SecretMissing",
     "SecretUnsafe",
+    "SetAside",
     "SoftAPBusy",
     "SoftAPCutShort",
     "SoftAPEmptyReply",

@@ -182,3 +182,11 @@ class NotClaimed(DeviceError):
     code = "not_claimed"
     again = Again.THIS_RUN
     remedy = "Hold SETUP until the board blinks blue: the station gives it a new claim code."
+
+
+class SetAside(DeviceError):
+    """A person set the board aside before it was worked. Nothing was written to it."""
+
+    code = "set_aside"
+    blame = Blame.OPERATOR
+    remedy = "Put the board into the rework bin; RERUN takes it back into this run."

@@ -170,6 +170,12 @@ class Air:
             heard.connected_s, heard.back, heard.settled = None, None, True
             self._told.discard(key)
 
+    def give_another_chance(self, device: DeviceID) -> None:
+        """A person wants it worked again: what its earlier visits told against its network is forgotten."""
+        for key in self._keys.get(device, ()):
+            heard = self._heard[key]
+            heard.leave_alone_until_s, heard.misses, heard.settled, heard.looked_twice = -math.inf, 0, False, False
+
     def may_be_another(self, network: SetupNetwork) -> bool:
         """Whether another unit may answer there than the settled one that did: a network that is still heard long
         after. It is worth one look."""

@@ -4,13 +4,15 @@ Rule 1: only faults with blame `site` come here. One that can pass by itself (cl
 line until the cloud answers again; one that needs a person (credentials, factory Wi-Fi) holds it for good.
 Rule 2: while the line is held, no station begins a visit. While the cloud is the reason, no claim code is made
 and no confirmation gives up; when it is the factory Wi-Fi, boards already told to connect are still confirmed.
+Rule 3: a person may hold the line too. That is a hold of its own: only a person ends it, it lasts as long as they
+like, and boards already told to connect are still confirmed.
 """
 
 from __future__ import annotations
 
 import trio
 
-from provisioner.errors import Again, CloudError, ProvisionerError
+from provisioner.errors import Again, AlreadySo, CloudError, HeldByOperator, HeldBySite, ProvisionerError
 from provisioner.journal.writer import Journal
 from provisioner.line.rows import why_of
 from provisioner.model import DeviceID
@@ -30,6 +32,8 @@ class LineHold:
         self._cloud_closed_at_s: float | None = None
         self._cloud_closed_s = 0.0
         self._held = trio.Event()
+        self._person_lets = trio.Event()
+        self._person_lets.set()
         self.reason: ProvisionerError | None = None
         self.for_good = False
         self._announced = False
@@ -87,9 +91,43 @@ class LineHold:
         self.announce()
         self.for_good = True
 
+    # --- a person's hold ---
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person holds the line."""
+        return not self._person_lets.is_set()
+
+    def hold_by_person(self, operator: str) -> None:
+        """No station begins a board until `resume`. Raises AlreadySo."""
+        if self.by_person:
+            raise AlreadySo("a person holds the line already")
+        self._person_lets = trio.Event()
+        reason = HeldByOperator(f"held by {operator}")
+        self._journal.append("line.held", operator=operator, **why_of(reason))
+
+    def resume(self, operator: str) -> None:
+        """A person lets the line go on. Raises AlreadySo, and HeldBySite if it was never theirs to let go."""
+        if self.by_person:
+            self._journal.append("line.released", operator=operator, code=HeldByOperator.code)
+            self._person_lets.set()
+        elif self.reason is not None:
+            raise HeldBySite(f"the line is held by the site: {self.reason.detail}")
+        else:
+            raise AlreadySo("no person holds the line")
+
+    async def wait_resumed(self) -> None:
+        """Wait until no person holds the line."""
+        await self._person_lets.wait()
+
+    # --- waiting ---
+
     async def wait_open(self) -> None:
         """Wait until stations may begin a visit."""
         await self._open.wait()
+        while self.by_person or not self._open.is_set():
+            await self._person_lets.wait()
+            await self._open.wait()
 
     @property
     def cloud_is_open(self) -> bool:

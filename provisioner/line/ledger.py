@@ -96,6 +96,8 @@ class Ledger:
             standing.told_to_connect = False
         elif record.event in ("device.failed", "device.refused"):
             standing.may_come_again = again_of(record.code or "") is Again.THIS_RUN
+        elif record.event == "device.reopened":
+            standing.visits, standing.may_come_again = 0, True
         self._close(device.id, standing)
 
     def _open(self, device: DeviceID) -> Standing:

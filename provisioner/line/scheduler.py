@@ -31,6 +31,7 @@ from provisioner.line.importer import Chunk, Importer, Membership
 from provisioner.line.ledger import Earlier, History, Ledger
 from provisioner.line.lookups import Lookups
 from provisioner.line.manifest import Manifest
+from provisioner.line.orders import LineOrders, Orders
 from provisioner.line.rows import row_of
 from provisioner.line.shift import Shift
 from provisioner.line.station import Station
@@ -64,6 +65,7 @@ class Parts:
     open_channel: Callable[[Link], SetupChannel]
     age_clock: Callable[[], float]
     scans: AsyncIterator[str] | None = None
+    orders: Orders = field(default_factory=Orders)
 
 
 @dataclass
@@ -75,6 +77,12 @@ class Stop:
     by_person: bool = False
     line_started: bool = False  # before that there are no boards to finish: a stop is a stop
 
+    def ask(self, journal: Journal, operator: str | None = None) -> None:
+        """A person asks for the end: the boards under way are finished, the rest waits for the next run."""
+        journal.append("run.stopping", operator=operator)
+        self.by_person, self.why = True, "the run was stopped"
+        self.gently.set()
+
 
 async def run_line(parts: Parts, stop: Stop, *, import_only: bool = False) -> ExitCode:
     """Work the manifest until every device has an outcome; return what the end means to a script."""
@@ -84,7 +92,7 @@ async def run_line(parts: Parts, stop: Stop, *, import_only: bool = False) -> Ex
         async with trio.open_nursery() as line:
             line.start_soon(run.watch_site)
             line.start_soon(run.watch_stop)
-            with run.work_scope:
+            with run.work_scope, parts.orders.taken_by(run.orders):
                 await run.prepare()
                 if not import_only:
                     await run.work(line)
@@ -140,6 +148,9 @@ class _Run:
             budgets=budgets,
             waiting_max=limits.backlog_max(len(parts.stations)),
             may_visit_again=lambda device: parts.ledger[device].visits < limits.device_attempts_max,
+        )
+        self.orders = LineOrders(
+            parts.ledger, self.hold, self.air, parts.journal, lambda who: stop.ask(parts.journal, who)
         )
         self._shifts: list[Shift] = []
         self._shifts_open = 0
@@ -337,6 +348,9 @@ class _Run:
         while (left_s := self.last_visit_s + idle_stop_s - trio.current_time()) > 0:
             await trio.sleep(left_s)
             await self.confirmer.wait_empty()
+            if self.hold.by_person:  # a person's pause may be longer than a bench may lie idle
+                await self.hold.wait_resumed()
+                self.last_visit_s = trio.current_time()
         self._end_soon("no board has come to any station for a long time")
 
     def _end_soon(self, why: str) -> None:

@@ -51,6 +51,7 @@ _LOOKED_AT = {"device.identified": State.IDENTIFIED}
 _LEFT_EARLY = {"visit.ended": State.IMPORTED}
 # Not proven, and not ended either: it is listening again, or an earlier run left it open and the cloud says no.
 _RETURNED = {"device.returned": State.IMPORTED}
+_REOPENED = {"device.reopened": State.IMPORTED}  # a person wants it worked once more
 
 
 def _stays(state: State, *events: str) -> dict[str, State]:
@@ -103,9 +104,9 @@ NEXT: Mapping[State, Mapping[str, State]] = MappingProxyType(
         # others may have another visit.
         State.CONFIRMED: {**_stays(State.CONFIRMED, "device.identified", "visit.ended", "device.confirmed")},
         State.REFUSED: {**_IMPORTS, **_stays(State.REFUSED, "device.identified", "visit.ended")},
-        State.FAILED: {**_LOOKED_AT, **_FINALS, **_stays(State.FAILED, "visit.ended")},
-        State.UNKNOWN: {**_LOOKED_AT, **_FINALS, **_stays(State.UNKNOWN, "visit.ended")},
-        State.SKIPPED: {**_LOOKED_AT, **_FINALS, **_stays(State.SKIPPED, "visit.ended")},
+        State.FAILED: {**_LOOKED_AT, **_REOPENED, **_FINALS, **_stays(State.FAILED, "visit.ended")},
+        State.UNKNOWN: {**_LOOKED_AT, **_REOPENED, **_FINALS, **_stays(State.UNKNOWN, "visit.ended")},
+        State.SKIPPED: {**_LOOKED_AT, **_REOPENED, **_FINALS, **_stays(State.SKIPPED, "visit.ended")},
     }
 )
 

@@ -17,7 +17,8 @@ from provisioner.demo.files import CUSTOMER_CLAIM, LineFile, TrayFile
 from provisioner.demo.virtual import VirtualFactory
 from provisioner.errors import ExitCode
 from provisioner.job import Job
-from provisioner.journal.reader import replay
+from provisioner.journal.reader import newest, replay
+from provisioner.line.orders import Orders
 from provisioner.simulator.checkers import Truth, check_all
 from provisioner.simulator.cloud.http import cloud_app
 from provisioner.simulator.cloud.sim_cloud import CloudRules
@@ -57,7 +58,7 @@ class Factory:
         self.listed = []
         self.strangers = []
         self.requests = []
-        self.stop = None
+        self.stop = self.orders = None
         self.history = []
 
     def _counting(self, inner):
@@ -116,7 +117,9 @@ class Factory:
         secrets = {"PROVISIONER_WIFI_FACTORY_2G": self.wifi_password}
         if self.client_secret:
             secrets["PROVISIONER_CLIENT_SECRET"] = self.client_secret
-        outside = replace(self.virtual.outside(secrets), dice=random.Random(self.seed + len(self.requests)))
+        self.orders = Orders()
+        dice = random.Random(self.seed + len(self.requests))
+        outside = replace(self.virtual.outside(secrets), dice=dice, orders=self.orders)
         job = Job(command, *self.files(), self.runs_dir)
         self.screen = io.StringIO()
         console = Console(file=self.screen, width=200)
@@ -127,6 +130,11 @@ class Factory:
             end = await self.virtual.run(job, console=console, stop=self.stop, outside=outside)
             nursery.cancel_scope.cancel()
         return End(self, end)
+
+    def history_so_far(self, event):
+        """The records of one event in the newest journal, while its run goes on; none before there is one."""
+        run = newest(self.runs_dir)
+        return [record for record in replay(run.journal) if record.event == event] if run else []
 
     async def work(self, command="run", *, during=None):
         """The world and one run in it."""

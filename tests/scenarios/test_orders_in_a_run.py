@@ -1,0 +1,62 @@
+"""People order things of a running line: hold over lunch, another try for a failed board, the end."""
+
+import trio
+
+from provisioner.errors import ExitCode
+from provisioner.line.orders import Act, Order
+
+
+async def test_a_line_held_over_lunch_begins_no_board_and_does_not_end_by_itself(factory, autojump_clock):
+    line = factory(budgets={"idle_stop_s": 300})
+    line.boards(3)
+    lunch = []
+
+    async def lunch_break(line):
+        while not (line.orders and line.history_so_far("device.imported")):
+            await trio.sleep(1)
+        line.orders.give(Order(Act.HOLD, "Mira"))
+        await trio.sleep(600)
+        lunch.append(line.history_so_far("visit.started"))
+        line.orders.give(Order(Act.RESUME, "Mira"))
+
+    end = await line.work(during=lunch_break)
+
+    assert lunch == [[]]
+    end.good(**{"pass": 3})
+
+
+async def test_a_stop_from_the_page_is_a_stop_by_a_person(factory, autojump_clock):
+    line = factory()
+    line.boards(8)
+
+    async def operator_stops(line):
+        while not line.history_so_far("device.confirmed"):
+            await trio.sleep(1)
+        line.orders.give(Order(Act.STOP, "Mira"))
+
+    end = await line.work(during=operator_stops)
+
+    assert end.exit == ExitCode.INTERRUPTED
+    assert end.events("run.stopping")[0].operator == "Mira"
+    assert end.wrong == []
+
+
+async def test_a_board_set_aside_and_taken_back_still_passes(factory, autojump_clock):
+    line = factory(stations=1)
+    boards = line.boards(6)
+    last = boards[-1]
+
+    async def second_thoughts(line):
+        while not line.history_so_far("device.imported"):
+            await trio.sleep(0.1)
+        line.orders.give(Order(Act.SET_ASIDE, "Mira", last.device_id))
+        await trio.sleep(20)
+        line.orders.give(Order(Act.RERUN, "Jo", last.device_id))
+
+    end = await line.work(during=second_thoughts)
+
+    end.good(**{"pass": 6})
+    assert [record.event for record in end.records if record.device == last.device_id and record.operator] == [
+        "device.failed",
+        "device.reopened",
+    ]
