@@ -30,6 +30,7 @@ from provisioner.errors import (
     WrongNetwork,
 )
 from provisioner.model import SetupNetwork, printable
+from provisioner.network.adapter_lock import Hold, held
 from provisioner.network.bound import PHOTON_HOST, PHOTON_SUBNET, BoundLink, bound_socket, own_address
 from provisioner.network.switcher import JoinPolicy, Link, NetworkSwitcher, Traits, Uplink
 from provisioner.network.terminal_ask import TerminalAsk
@@ -81,11 +82,13 @@ class ManualFactory:
         person_budget_s: float = PERSON_BUDGET_S,
         host: str = PHOTON_HOST,
         subnet: ipaddress.IPv4Network = PHOTON_SUBNET,
+        hold: Hold = held,
     ) -> None:
         self._ask: Ask = ask or TerminalAsk.of_this_process()
         self._person_budget_s = person_budget_s
         self._host = host
         self._subnet = subnet
+        self._hold = hold
 
     def session(self, *, adapter: str, uplink: Uplink) -> AbstractAsyncContextManager[NetworkSwitcher]:
         """Yield a switcher for `adapter` ("" for the only one). Raises AdapterUnavailable, SwitchingNotAllowed."""
@@ -102,10 +105,11 @@ class ManualFactory:
             host=self._host,
             subnet=self._subnet,
         )
-        try:
-            yield switcher
-        finally:
-            await switcher.say_goodbye()
+        with self._hold(adapter):
+            try:
+                yield switcher
+            finally:
+                await switcher.say_goodbye()
 
 
 class ManualSwitcher:

@@ -29,6 +29,7 @@ from provisioner.errors import (
     WrongNetwork,
 )
 from provisioner.model import SetupNetwork, printable
+from provisioner.network.adapter_lock import Hold, held
 from provisioner.network.automatic import AutomaticSwitcher
 from provisioner.network.bound import PHOTON_SUBNET, BoundLink
 from provisioner.network.host import Finding
@@ -72,11 +73,13 @@ def _boot_s() -> float:
 class NetworkManagerFactory:
     """Makes switchers over one shared connection, opened with the first session and closed with it."""
 
-    def __init__(self, open_router: OpenRouter = system_bus, *, boot_s: Callable[[], float] = _boot_s) -> None:
+    def __init__(
+        self, open_router: OpenRouter = system_bus, *, boot_s: Callable[[], float] = _boot_s, hold: Hold = held
+    ) -> None:
         self._open_router = open_router
         self._boot_s = boot_s
+        self._hold = hold
         self._bus: Bus | None = None
-        self._adapters: set[str] = set()
 
     def session(self, *, adapter: str, uplink: Uplink) -> AbstractAsyncContextManager[NetworkSwitcher]:
         """Yield a switcher for `adapter`; on exit the adapter is on what it was on before.
@@ -87,15 +90,12 @@ class NetworkManagerFactory:
 
     @asynccontextmanager
     async def _session(self, adapter: str, uplink: Uplink) -> AsyncIterator[NetworkSwitcher]:
-        if adapter in self._adapters:
-            raise AdapterUnavailable(f"adapter {printable(adapter)} is already another station's")
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._hold(adapter))
             bus = self._bus
             if bus is None:
                 bus = self._bus = Bus(await stack.enter_async_context(self._open_router()))
                 stack.callback(self._forget_bus)
-            self._adapters.add(adapter)
-            stack.callback(self._adapters.discard, adapter)
             switcher = NetworkManagerSwitcher(bus, adapter, uplink, await _checked(bus, adapter), boot_s=self._boot_s)
             await switcher.look_around()
             try:
@@ -261,7 +261,11 @@ class NetworkManagerSwitcher(AutomaticSwitcher):
             age_s = self._boot_s() - point["LastSeen"]
             is_open = not (point["Flags"] & _PRIVACY or point["WpaFlags"] or point["RsnFlags"])
             ssid = bytes(point["Ssid"])
-            if not ssid.startswith(prefix.encode()) or not is_open or self._boot_s() - age_s < since_s - 1:
+            if (
+                not ssid.startswith(prefix.encode("utf-8", "surrogateescape"))
+                or not is_open
+                or self._boot_s() - age_s < since_s - 1
+            ):
                 continue
             name = ssid.decode("utf-8", "surrogateescape")
             bssid = str(point["HwAddress"]).lower()

@@ -138,7 +138,12 @@ def networks_of(table: str, *, prefix: str, heard_s: float) -> list[SetupNetwork
             continue
         bssid, _, level, flags, name = fields
         ssid = unescaped(name)
-        if not ssid.startswith(prefix.encode()) or "WPA" in flags or "WEP" in flags or "RSN" in flags:
+        if (
+            not ssid.startswith(prefix.encode("utf-8", "surrogateescape"))
+            or "WPA" in flags
+            or "WEP" in flags
+            or "RSN" in flags
+        ):
             continue
         with contextlib.suppress(ValueError):
             found.append(SetupNetwork(ssid.decode("utf-8", "surrogateescape"), bssid.lower(), int(level), heard_s))

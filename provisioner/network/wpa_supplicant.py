@@ -24,6 +24,7 @@ from provisioner.errors import (
     SwitchingNotAllowed,
 )
 from provisioner.model import SetupNetwork, printable
+from provisioner.network.adapter_lock import Hold, held
 from provisioner.network.automatic import AutomaticSwitcher
 from provisioner.network.bound import PHOTON_HOST, PHOTON_SUBNET, BoundLink, own_address
 from provisioner.network.switcher import JoinPolicy, NetworkSwitcher, Traits, Uplink
@@ -59,10 +60,10 @@ async def run_ip(arguments: Sequence[str]) -> None:
 class WpaSupplicantFactory:
     """Makes switchers, one for each adapter that has a wpa_supplicant of its own."""
 
-    def __init__(self, open_: OpenControl = open_control, *, ip: RunIp = run_ip) -> None:
+    def __init__(self, open_: OpenControl = open_control, *, ip: RunIp = run_ip, hold: Hold = held) -> None:
         self._open = open_
         self._ip = ip
-        self._adapters: set[str] = set()
+        self._hold = hold
 
     def session(self, *, adapter: str, uplink: Uplink) -> AbstractAsyncContextManager[NetworkSwitcher]:
         """Yield a switcher for `adapter`. Raises BackendGone, SwitchingNotAllowed, AdapterUnavailable."""
@@ -70,17 +71,14 @@ class WpaSupplicantFactory:
 
     @asynccontextmanager
     async def _session(self, adapter: str, uplink: Uplink) -> AsyncIterator[NetworkSwitcher]:
-        if adapter in self._adapters:
-            raise AdapterUnavailable(f"adapter {printable(adapter)} is already another station's")
-        async with self._open(adapter) as control:
-            self._adapters.add(adapter)
-            switcher = WpaSupplicantSwitcher(control, adapter, uplink, ip=self._ip)
-            try:
-                await switcher.look_around()
-                yield switcher
-            finally:
-                self._adapters.discard(adapter)
-                await switcher.say_goodbye()
+        with self._hold(adapter):
+            async with self._open(adapter) as control:
+                switcher = WpaSupplicantSwitcher(control, adapter, uplink, ip=self._ip)
+                try:
+                    await switcher.look_around()
+                    yield switcher
+                finally:
+                    await switcher.say_goodbye()
 
 
 class WpaSupplicantSwitcher(AutomaticSwitcher):

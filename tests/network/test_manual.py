@@ -1,6 +1,7 @@
 """A person as a back end: what is said to the person, and what is believed of the answers."""
 
 import ipaddress
+from contextlib import nullcontext
 
 import pytest
 import trio
@@ -56,7 +57,7 @@ def addresses(monkeypatch):
 
 
 def opened(ask, uplink=Uplink.SEPARATE, **options):
-    return ManualFactory(ask, **options).session(adapter="wlan1", uplink=uplink)
+    return ManualFactory(ask, hold=nullcontext, **options).session(adapter="wlan1", uplink=uplink)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ async def test_an_adapter_of_its_own_is_never_asked_back(autojump_clock, address
 
 async def test_a_missing_adapter_is_said_before_anybody_is_asked():
     with pytest.raises(errors.AdapterUnavailable, match="no-such-wlan") as caught:
-        async with ManualFactory(Script()).session(adapter="no-such-wlan", uplink=Uplink.SEPARATE):
+        async with ManualFactory(Script(), hold=nullcontext).session(adapter="no-such-wlan", uplink=Uplink.SEPARATE):
             pass
 
     assert caught.value.backend_code == "ENODEV"
@@ -232,13 +233,13 @@ async def test_a_forbidden_adapter_is_a_missing_right(monkeypatch):
 
     monkeypatch.setattr(manual, "bound_socket", refuse)
     with pytest.raises(errors.SwitchingNotAllowed):
-        async with ManualFactory(Script()).session(adapter="wlan1", uplink=Uplink.SEPARATE):
+        async with ManualFactory(Script(), hold=nullcontext).session(adapter="wlan1", uplink=Uplink.SEPARATE):
             pass
 
 
 async def test_on_loopback_the_whole_way_is_real():
     everything = ipaddress.IPv4Network("127.0.0.0/8")
-    factory = ManualFactory(Script(True), host="127.0.0.1", subnet=everything)
+    factory = ManualFactory(Script(True), hold=nullcontext, host="127.0.0.1", subnet=everything)
     async with factory.session(adapter="lo", uplink=Uplink.SEPARATE) as switcher:
         async with switcher.joined(NETWORK, POLICY) as link:
             assert await link.healthy()

@@ -14,7 +14,11 @@ from provisioner.network.switcher import JoinPolicy, Uplink
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
+
 from fake_nm import FakeNM
+from switcher_benches import Held
+from switcher_cases import NAMES
 
 POLICY = JoinPolicy(budget_s=40, leave_budget_s=4)
 NETWORK = SetupNetwork("Photon-KLJZ", "02:00:00:00:00:01", -50, 0.0)
@@ -25,7 +29,7 @@ class Bench:
         self.on = {}
         self.daemon = FakeNM(nursery, moved=self.on.__setitem__)
         self.device = self.daemon.add_device("wlan1")
-        self.factory = networkmanager.NetworkManagerFactory(self.daemon.router, boot_s=trio.current_time)
+        self.factory = networkmanager.NetworkManagerFactory(self.daemon.router, boot_s=trio.current_time, hold=Held())
 
     def open(self, adapter="wlan1", uplink=Uplink.SEPARATE):
         return self.factory.session(adapter=adapter, uplink=uplink)
@@ -314,15 +318,18 @@ async def test_only_open_networks_of_the_prefix_that_are_heard_now_are_offered(a
     assert networks[0].signal_dbm == signal_dbm(70) == -65
 
 
-async def test_32_raw_bytes_come_and_go_as_they_are(autojump_clock, bench):
-    raw = b"Photon-" + bytes(range(0xE0, 0xF9))
-    point = bench.daemon.add_point(raw)
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+async def test_a_name_comes_and_goes_as_the_bytes_it_is(autojump_clock, bench, name):
+    raw = name.encode("utf-8", "surrogateescape")
+    bench.daemon.add_point(raw)
     async with bench.open() as switcher:
-        (network,) = await switcher.scan(prefix="Photon-", timeout=15)
+        (network,) = await switcher.scan(prefix="", timeout=15)
         async with switcher.joined(network, POLICY):
             (profile,) = bench.daemon.profiles.values()
 
-    assert bytes(profile["802-11-wireless"]["ssid"][1]) == raw == point.ssid
+    assert profile["802-11-wireless"]["ssid"][0] == "ay"
+    assert bytes(profile["802-11-wireless"]["ssid"][1]) == raw
+    assert profile["connection"]["id"] == ("s", f"{OURS}wlan1"), "a name is in no text that NetworkManager parses"
 
 
 async def test_a_scan_that_is_never_done_ends_at_its_timeout(autojump_clock, bench):

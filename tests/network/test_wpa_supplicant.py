@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import socket
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from provisioner.network.wpa_control import networks_of, open_control, status_of
 from provisioner.network.wpa_supplicant import MARK, WpaSupplicantFactory, run_ip
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
 
 from fake_wpa import FakeWpa, Point, escaped
+from switcher_cases import NAMES
 
 POLICY = JoinPolicy(budget_s=20, leave_budget_s=4)
 
@@ -25,7 +28,7 @@ class Bench:
     def __init__(self, nursery, monkeypatch):
         self.on, self.ip, self.points = {}, [], []
         self.daemon = FakeWpa(nursery, "wlan1", self.points, moved=self.on.__setitem__)
-        self.factory = WpaSupplicantFactory(self.daemon.open, ip=self._ip)
+        self.factory = WpaSupplicantFactory(self.daemon.open, ip=self._ip, hold=nullcontext)
 
         async def address(adapter, host):
             from ipaddress import IPv4Address
@@ -136,11 +139,29 @@ async def test_the_uplink_is_selected_again_and_waited_for(autojump_clock, bench
         assert bench.on["wlan1"] == "uplink"
 
 
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+async def test_a_name_goes_to_the_control_socket_in_hex_so_that_nothing_in_it_can_be_a_command(
+    autojump_clock, bench, name
+):
+    raw = name.encode("utf-8", "surrogateescape")
+    bench.points.append(Point(raw, "02:00:00:00:00:01"))
+    async with bench.open() as switcher:
+        (network,) = await switcher.scan(prefix="", timeout=15)
+        async with switcher.joined(network, POLICY):
+            sent = [call for call in bench.daemon.calls if " ssid " in call]
+
+    assert sent == [f"SET_NETWORK 0 ssid {raw.hex()}"]
+    assert all(call.isascii() and call.isprintable() for call in bench.daemon.calls)
+
+
 # --- tables ---
 
 
 @pytest.mark.parametrize(
-    "raw", [b"Photon-KLJZ", bytes(range(256))[:32], b'a"b\\c\x1b\n\r\t', "Büro".encode(), b"\\x41"]
+    "raw",
+    [b"Photon-KLJZ", bytes(range(256))[:32], b'a"b\\c\x1b\n\r\t', b"\\x41"]
+    + [name.encode("utf-8", "surrogateescape") for name in NAMES.values()],
+    ids=ascii,
 )
 def test_names_are_read_back_to_their_bytes(raw):
     assert unescaped(escaped(raw)) == raw

@@ -1,4 +1,4 @@
-"""Benches for the contract suite: for each back end, a switcher in a small world of Photons, in virtual time.
+"""Benches for the contract suite: for each back end, a switcher in a small world of Photons, in virtual time (L1).
 
 A new back end needs a bench here; without one the suite fails, it does not skip. Sockets are faked at trio's own
 socket factory, so the back end's real code binds, connects and closes.
@@ -9,41 +9,61 @@ import importlib.util
 import re
 import socket
 import sys
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar
 
-import pytest
 import trio
+import trio.testing
 
-from provisioner.errors import LeaveFailed, OperatorDeclined
-from provisioner.model import SetupNetwork
+from provisioner.errors import AdapterUnavailable, LeaveFailed, OperatorDeclined
 from provisioner.network import backends
 from provisioner.network.manual import ManualFactory
-from provisioner.network.switcher import NetworkSwitcher, Uplink
+from provisioner.network.switcher import JoinPolicy
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.faults import Dice, profile
 from provisioner.simulator.strikes import Strikes
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "network"))  # the daemons in memory
 
-HOST, PORT = "192.168.0.1", 80
+from switcher_cases import HOST, PORT
 
 
-class Bench(Protocol):
-    """What the suite needs to do to a back end's world. Every Photon greets a connection with its SSID."""
+class Held:
+    """Adapters that are held, in this bench alone: several test runs share one computer."""
 
-    join_bound_s: float  # a join that hangs has ended by then
+    def __init__(self):
+        self.adapters = set()
 
-    def put(self, ssid: str, *, lease: bool = True) -> None: ...  # a Photon in listening mode, with or without DHCP
-    def vanish(self, ssid: str) -> None: ...  # its network is gone, also for who is on it
-    def shout(self, ssid: str) -> None: ...  # any other network in the air, however it spells itself
-    def hang_join(self) -> None: ...  # and every way back to the uplink
-    def hang_leave(self) -> None: ...
-    def fail_leave(self) -> None: ...
-    def on_uplink(self, adapter: str) -> bool: ...
-    def open(self, adapter: str, uplink: Uplink) -> AbstractAsyncContextManager[NetworkSwitcher]: ...
-    async def find(self, switcher: NetworkSwitcher, ssid: str) -> SetupNetwork: ...  # by a scan
+    @contextmanager
+    def __call__(self, adapter):
+        if adapter in self.adapters:
+            raise AdapterUnavailable(f"adapter {adapter} is already another station's")
+        self.adapters.add(adapter)
+        try:
+            yield
+        finally:
+            self.adapters.discard(adapter)
+
+
+class InMemory:
+    """What worlds in memory and virtual time have in common: they can do everything, at once and exactly."""
+
+    policy = JoinPolicy(budget_s=20, leave_budget_s=4)
+    cannot: ClassVar = {}
+    join_bound_s = 20.0
+    loss_seen_s = 0.0
+    while_s = 100.0
+    slack_s = 0.0
+
+    async def find(self, switcher, ssid):
+        found = await switcher.scan(prefix=ssid[:1], timeout=15)
+        return next(network for network in found if network.ssid == ssid)
+
+    async def who_answers(self, link):
+        """Every Photon greets a connection with its SSID."""
+        async with await link.dial(HOST, PORT) as stream:
+            return (await stream.receive_some()).decode("utf-8", "surrogateescape")
 
 
 class Air(trio.abc.SocketFactory):
@@ -131,7 +151,7 @@ class AirSocket(trio.socket.SocketType):
 
 async def greet(stream, ssid):
     try:
-        await stream.send_all(ssid.encode())
+        await stream.send_all(ssid.encode("utf-8", "surrogateescape"))
         await stream.receive_some()
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass
@@ -164,13 +184,18 @@ class Operator:
         return self.types.pop(0) if self.types else ""
 
 
-class ManualBench:
+class ManualBench(InMemory):
     join_bound_s = 60.0
+    cannot: ClassVar = {
+        "goodbye": "a person is told to go back, and not waited for",
+        "names": "a person names a setup network; nothing else is ever acted on",
+    }
 
     def __init__(self, nursery):
         self.air = Air(nursery)
         trio.socket.set_custom_socket_factory(self.air)
         self.operator = Operator(self.air)
+        self.hold = Held()
 
     def put(self, ssid, *, lease=True):
         self.air.photons[ssid] = lease
@@ -194,7 +219,8 @@ class ManualBench:
         return self.air.on.get(adapter, "uplink") == "uplink"
 
     def open(self, adapter, uplink):
-        return ManualFactory(self.operator, person_budget_s=self.join_bound_s).session(adapter=adapter, uplink=uplink)
+        factory = ManualFactory(self.operator, person_budget_s=self.join_bound_s, hold=self.hold)
+        return factory.session(adapter=adapter, uplink=uplink)
 
     async def find(self, switcher, ssid):
         self.operator.types[:] = [ssid]
@@ -202,10 +228,8 @@ class ManualBench:
         return found
 
 
-class SimulatedBench:
+class SimulatedBench(InMemory):
     """The simulated radio, with Photons that only greet; its durations can be made endless."""
-
-    join_bound_s = 20.0
 
     def __init__(self, nursery):
         photon_ap, photon_firmware, radio, switcher = (
@@ -269,15 +293,9 @@ class SimulatedBench:
     def open(self, adapter, uplink):
         return self.factory.session(adapter=adapter, uplink=uplink)
 
-    async def find(self, switcher, ssid):
-        found = await switcher.scan(prefix="Photon-", timeout=15)
-        return next(network for network in found if network.ssid == ssid)
 
-
-class NetworkManagerBench:
+class NetworkManagerBench(InMemory):
     """NetworkManager in memory, under jeepney's own router; sockets as in the manual bench."""
-
-    join_bound_s = 20.0
 
     def __init__(self, nursery):
         fake = importlib.import_module("fake_nm")
@@ -287,7 +305,7 @@ class NetworkManagerBench:
         self.daemon = fake.FakeNM(nursery, moved=self.air.on.__setitem__)
         for adapter in ("wlan1", "wlan2"):
             self.daemon.put_on_uplink(self.daemon.add_device(adapter))
-        self.factory = networkmanager.NetworkManagerFactory(self.daemon.router, boot_s=trio.current_time)
+        self.factory = networkmanager.NetworkManagerFactory(self.daemon.router, boot_s=trio.current_time, hold=Held())
 
     def put(self, ssid, *, lease=True):
         self.air.photons[ssid] = lease
@@ -295,7 +313,9 @@ class NetworkManagerBench:
 
     def _points(self, ssid):
         return [
-            point for point in self.daemon.points.values() if point.ssid == ssid.encode() and point.last_seen is None
+            point
+            for point in self.daemon.points.values()
+            if point.ssid == ssid.encode("utf-8", "surrogateescape") and point.last_seen is None
         ]
 
     def vanish(self, ssid):
@@ -321,15 +341,9 @@ class NetworkManagerBench:
     def open(self, adapter, uplink):
         return self.factory.session(adapter=adapter, uplink=uplink)
 
-    async def find(self, switcher, ssid):
-        found = await switcher.scan(prefix="Photon-", timeout=15)
-        return next(network for network in found if network.ssid == ssid)
 
-
-class WpaSupplicantBench:
+class WpaSupplicantBench(InMemory):
     """A wpa_supplicant in memory for each adapter; sockets as in the manual bench."""
-
-    join_bound_s = 20.0
 
     def __init__(self, nursery):
         self.fake = importlib.import_module("fake_wpa")
@@ -342,7 +356,9 @@ class WpaSupplicantBench:
         }
         for daemon in self.daemons.values():
             daemon.put_on_uplink()
-        self.factory = module.WpaSupplicantFactory(lambda adapter: self.daemons[adapter].open(adapter), ip=self._ip)
+        self.factory = module.WpaSupplicantFactory(
+            lambda adapter: self.daemons[adapter].open(adapter), ip=self._ip, hold=Held()
+        )
 
     async def _ip(self, arguments):
         await trio.sleep(0.003)
@@ -358,7 +374,7 @@ class WpaSupplicantBench:
     def vanish(self, ssid):
         del self.air.photons[ssid]
         for point in self.points:
-            point.up = point.up and point.ssid != ssid.encode()
+            point.up = point.up and point.ssid != ssid.encode("utf-8", "surrogateescape")
 
     def _each(self, act):
         for daemon in self.daemons.values():
@@ -379,10 +395,6 @@ class WpaSupplicantBench:
     def open(self, adapter, uplink):
         return self.factory.session(adapter=adapter, uplink=uplink)
 
-    async def find(self, switcher, ssid):
-        found = await switcher.scan(prefix="Photon-", timeout=15)
-        return next(network for network in found if network.ssid == ssid)
-
 
 BENCHES = {
     "manual": ManualBench,
@@ -398,10 +410,3 @@ def discovered():
     if importlib.util.find_spec("provisioner.simulator.radio"):
         found.add("simulated")
     return sorted(found)
-
-
-@pytest.fixture(params=discovered())
-def bench(request, nursery) -> Bench:
-    if request.param not in BENCHES:
-        pytest.fail(f"switcher {request.param!r} has no bench in tests/contracts/conftest.py: its contract is unproven")
-    return BENCHES[request.param](nursery)
