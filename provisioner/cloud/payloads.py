@@ -11,6 +11,7 @@ Refusals (4xx, 5xx) are read in refusals.py.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import re
@@ -278,10 +279,15 @@ class _Row:
         if text is None:
             return None
         try:
-            at = datetime.fromisoformat(text)
-            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+            return _utc(text)
         except (ValueError, OverflowError):
             raise self.unreadable(name, "is not a time") from None
+
+
+@functools.lru_cache(maxsize=1024)  # a page of devices says the same few times again and again
+def _utc(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _whole_characters(text: str) -> str:

@@ -13,6 +13,7 @@ Rule 4: control, bidi and other invisible characters are written as `\\uXXXX`: s
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import json
 import math
@@ -113,6 +114,9 @@ class Fields(TypedDict, total=False):
     wifi: str  # the profile's name
 
 
+_OUR_KEYS = frozenset(Fields.__annotations__)  # these need no other look
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One thing that was about to be done, or was done. None means that the line does not say it.
@@ -161,10 +165,11 @@ def compose(
     plain: dict[str, Any] = {key: _plain(value, key) for key, value in fields.items() if value is not None}
     if misplaced := _RESERVED & plain.keys():
         raise ValueError(f"the journal itself writes {sorted(misplaced)}")
-    if wrong := [key for key in plain if not _KEY.fullmatch(key)]:
+    if wrong := [key for key in plain if key not in _OUR_KEYS and not _KEY.fullmatch(key)]:
         raise ValueError(f"not a key of the journal: {wrong}")
-    if isinstance(plain.get("device"), str):
-        plain["device"] = DeviceID.parse(plain["device"])  # SoftAP's upper case becomes the one spelling
+    device = fields.get("device")
+    if isinstance(device, str):  # SoftAP's upper case becomes the one spelling
+        plain["device"] = device if type(device) is DeviceID else DeviceID.parse(device)
     whole = {"seq": seq, "mono_ms": mono_ms, "run": run, "event": event, "prev": prev, **plain}
     record = _checked(SCHEMA_VERSION, _whole_ms(at), whole)
     body = _body(record)
@@ -343,7 +348,7 @@ def _checked(v: int, at: datetime, whole: dict[str, Any], *, digest: str = "") -
     given = dict(whole)
     known: dict[str, Any] = {key: _take(given, key, int) for key in ("seq", "mono_ms")}
     known |= {key: _take(given, key, str) for key in ("run", "event", "prev")}
-    if not _EVENT.fullmatch(known["event"]):
+    if not _is_event(known["event"]):
         raise ValueError(f"{printable(known['event'])!r} is not an event: dotted, lower case, past tense")
     for key in _TEXTS:
         if key in given:
@@ -353,7 +358,7 @@ def _checked(v: int, at: datetime, whole: dict[str, Any], *, digest: str = "") -
             known[key] = _take(given, key, int)
     if "device" in given:
         text = _take(given, "device", str)
-        known["device"] = DeviceID.parse(text)
+        known["device"] = text if type(text) is DeviceID else DeviceID.parse(text)
         if known["device"] != text:
             raise ValueError("'device' is not in its one spelling, lower case")
     if "outcome" in given:
@@ -363,6 +368,11 @@ def _checked(v: int, at: datetime, whole: dict[str, Any], *, digest: str = "") -
     if "evidence" in given:
         known["evidence"] = _take(given, "evidence", dict)
     return Record(v=v, at=at, **known, extra=given, hash=digest)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_event(text: str) -> bool:
+    return _EVENT.fullmatch(text) is not None
 
 
 def _take(given: dict[str, Any], key: str, kind: type) -> Any:

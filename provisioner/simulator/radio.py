@@ -10,6 +10,7 @@ Rule 4: `scripted` makes the next act of one adapter fail in a chosen way; chanc
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
@@ -82,6 +83,8 @@ class SimRadio:
         self.joined: dict[str, Joined] = {}  # what each adapter is on now
         self._dice = dice
         self._strikes = strikes
+        # How far each board lies from each adapter: asked for by every listen, for every board in the air.
+        self._place = functools.lru_cache(maxsize=65_536)(functools.partial(dice.fraction, "radio", "distance"))
         self._rolls: Counter[tuple[str, str]] = Counter()
         self._benches: dict[str, str] = {}  # by adapter
         self._listening: defaultdict[str, dict[str, SimPhoton]] = defaultdict(dict)  # by bench and device
@@ -146,7 +149,7 @@ class SimRadio:
 
     def _signal_dbm(self, photon: SimPhoton, adapter: str, swing: float) -> float:
         low, high = _WEAK_DBM if photon.weak else _NEAR_DBM
-        place = self._dice.fraction("radio", "distance", adapter, photon.device_id)
+        place = self._place(adapter, photon.device_id)
         return min(-20.0, low + (high - low) * place + swing)
 
     # --- durations and chance ---

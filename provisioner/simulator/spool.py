@@ -10,6 +10,9 @@ import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 
+# Made once: `json.dumps` would make one for every row.
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class Spool:
     """Rows, in the order they were written; read as often as wished, also while more are written."""
@@ -24,7 +27,7 @@ class Spool:
 
     def write(self, row: Sequence[object]) -> None:
         """Add a row of plain values."""
-        self._file.write(json.dumps(row, separators=(",", ":")) + "\n")
+        self._file.write(_ENCODE(row) + "\n")
         self._rows += 1
 
     def rows(self) -> Iterator[list[str]]:

@@ -173,7 +173,10 @@ class SoftAPClient:
         else:
             request = protocol.encode_tcp(command, body)
         try:
-            with trio.CancelScope(deadline=trio.current_time() + _SEND_BUDGET_S, shield=transport == "tcp") as sending:
+            if transport == "http":
+                await stream.send_all(request)
+                return
+            with trio.CancelScope(deadline=trio.current_time() + _SEND_BUDGET_S, shield=True) as sending:  # rule 4
                 await stream.send_all(request)
         except _BROKEN as error:
             raise _cut_short(command) from error

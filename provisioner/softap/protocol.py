@@ -25,6 +25,7 @@ from provisioner.model import DeviceID, SecurityType, WifiProfile
 from provisioner.secrets import ClaimCode
 
 _RSA_FAILURES = {-16640, -17152, -1040, -1104}  # mbedTLS >= 0.7.0, tropicssl <= 0.6.4 (facts: photon-softap 2.1)
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _KEY_BYTES_MAX = 1024  # the firmware's slot has 294
 _SCANNED = re.compile(
     rb'\{"ssid":"(.{0,192}?)","rssi":(-?[0-9]{1,5}),"sec":(-?[0-9]{1,10}),"ch":([0-9]{1,3}),"mdr":(-?[0-9]{1,9})\}',
@@ -97,7 +98,7 @@ def connect_body() -> bytes:
 
 
 def _compact(fields: dict[str, str | int]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return _COMPACT.encode(fields).encode("utf-8")
 
 
 # --- replies ---

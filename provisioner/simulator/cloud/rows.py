@@ -7,6 +7,7 @@ Rule 2: dicts are made here, at the edge, and nothing reads them again.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -21,6 +22,7 @@ Row = dict[str, Json]
 T = TypeVar("T")
 
 
+@functools.lru_cache(maxsize=4096)  # each page shows mostly what the last one did
 def stamp(at: datetime) -> str:
     """A time as the cloud writes it: UTC, milliseconds, `Z`."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
