@@ -15,7 +15,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,10 +40,14 @@ from provisioner.errors import (
 from provisioner.job import Prepared, RunSecrets, stations_of
 from provisioner.journal.disk import REAL_DISK, Disk
 from provisioner.journal.writer import Journal, new_run_id, open_journal
+from provisioner.line.air import Suffixes
 from provisioner.line.importer import Membership, TrayPlan
+from provisioner.line.labels import Labels
 from provisioner.line.ledger import History, Ledger
 from provisioner.line.orders import Orders
 from provisioner.line.rows import why_of
+from provisioner.line.scan_desk import Scan, ScanDesk, Scans
+from provisioner.line.scan_text import Framing
 from provisioner.line.scheduler import Parts, Stop, run_line
 from provisioner.logs import configure_logs
 from provisioner.model import Outcome
@@ -83,8 +87,9 @@ class Outside:
     dice: random.Random = field(default_factory=random.SystemRandom)
     load_switcher: Callable[[str], SwitcherFactory] = backends.load
     http_transport: object | None = None
-    scans: AsyncIterator[str] | None = None
     orders: Orders = field(default_factory=Orders)
+    scans: Scans = field(default_factory=Scans)
+    scanners: Sequence[Callable[[ScanDesk], Awaitable[None]]] = ()  # each puts what one of them sends to the desk
 
 
 @dataclass(frozen=True)
@@ -128,11 +133,16 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
             journal.subscribe(listener)
         earlier = read_earlier_runs(prepared, journal, outside.disk)
         _say_started(prepared, journal, earlier)
+        desk = _scan_desk(prepared, journal, ledger, outside.orders) if prepared.job.scanner else None
         code = ExitCode.OUR_BUG
         try:
-            async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as nursery, AsyncExitStack() as scope:
                 nursery.start_soon(display.refresh_forever)
                 nursery.start_soon(_watch_signals, stop, nursery.cancel_scope, journal)
+                if desk is not None:
+                    scope.enter_context(outside.scans.taken_by(desk))
+                    for scanner in outside.scanners:
+                        nursery.start_soon(scanner, desk)
                 code = await _work(
                     prepared,
                     outside,
@@ -142,6 +152,7 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
                     secrets=secrets,
                     stop=stop,
                     switchers=switchers,
+                    desk=desk,
                 )
                 nursery.cancel_scope.cancel()
             if stop.by_person:
@@ -169,6 +180,7 @@ async def _work(
     secrets: RunSecrets,
     stop: Stop,
     switchers: Mapping[str, SwitcherFactory],
+    desk: ScanDesk | None,
 ) -> ExitCode:
     """Open what a run holds (cloud, adapters), run the line, close everything."""
     import_only = prepared.job.command == "import"
@@ -190,8 +202,8 @@ async def _work(
                 link.dial, settings=prepared.settings.softap, budgets=prepared.settings.budgets
             ),
             age_clock=outside.age_clock,
-            scans=outside.scans if prepared.job.scanner else None,
             orders=outside.orders,
+            scans=desk,
         )
         return await run_line(parts, stop, import_only=import_only)
 
@@ -229,7 +241,7 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
             yield error
 
 
-async def typed_lines() -> AsyncIterator[str]:
+async def scans_from_stdin(desk: ScanDesk) -> None:
     """Lines of standard input, as a keyboard-type scanner sends them, without blocking the line."""
     async with trio.lowlevel.FdStream(os.dup(0)) as stream:
         rest = b""
@@ -237,9 +249,19 @@ async def typed_lines() -> AsyncIterator[str]:
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 if text := line.decode("utf-8", "replace").strip():
-                    yield text
+                    await desk.wait_free()
+                    desk.put(Scan(text, "terminal"))
             if len(rest) > SCAN_BYTES_MAX:
                 rest = b""
+    desk.no_more()
+
+
+def _scan_desk(prepared: Prepared, journal: Journal, ledger: Ledger, orders: Orders) -> ScanDesk:
+    """Where this run's scans are put."""
+    settings = prepared.settings
+    labels = Labels(prepared.manifest, Suffixes(prepared.manifest), Framing(), setup_prefix=settings.softap.prefix)
+
+    return ScanDesk(journal, ledger, labels, orders=orders.give, operator=settings.operator)
 
 
 # --- the parts ---

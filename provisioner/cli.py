@@ -141,7 +141,7 @@ def run(
     from provisioner.job import Job, prepare
 
     require_settings(config)
-    outside = app.Outside(scans=app.typed_lines() if options["scanner"] else None)
+    outside = app.Outside(scanners=[app.scans_from_stdin] if options["scanner"] else [])
     job = Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=options["scanner"])
     context.exit(_run_and_show(prepare(job, outside.environment), outside, as_json=as_json))
 

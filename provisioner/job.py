@@ -70,8 +70,6 @@ def _check_fits(prepared: Prepared) -> None:
         raise StationMissing(f"no station named {', '.join(unknown)} in {prepared.job.config}")
     if prepared.job.command == "run" and not stations_of(prepared) and any(device.needs_visit for device in manifest):
         raise StationMissing(f"{prepared.job.config} names no station, and this manifest has devices to visit")
-    if prepared.job.scanner and len(stations_of(prepared)) != 1:
-        raise StationMissing("--scanner serves one station", remedy="Say which: --station NAME.")
 
 
 def stations_of(prepared: Prepared) -> list[StationSettings]:

@@ -124,6 +124,7 @@ class Budgets(_Part):
     idle_stop_s: Seconds = 900.0
     scan_pause_s: Seconds = 1.0
     scanned_board_s: Seconds = 60.0  # how long a station listens for the board that was scanned
+    other_names_after_s: Seconds = 8.0  # a label names no network of six symbols: first give the named one time to boot
 
 
 class Limits(_Part):

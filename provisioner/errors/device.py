@@ -48,14 +48,6 @@ class TakeoverRefused(DeviceError):
     remedy = "Set the board aside and ask whose it is. To take it on purpose, name its ID in `allow_takeover`."
 
 
-class NotInManifest(DeviceError):
-    """What was scanned names no device of this manifest."""
-
-    code = "not_in_manifest"
-    blame = Blame.OPERATOR
-    remedy = "Scan the label on the board, or find the tray this board belongs to."
-
-
 class NotVisitable(DeviceError):
     """The device is listed, but import refused it, or it needs no visit. Nothing was written to it."""
 

@@ -107,9 +107,11 @@ class Fields(TypedDict, total=False):
     neighbours: int
     owner: str | None
     reason: str
+    scanned: str  # a scan's text, printable
     seconds: float
     serial: str | None
     signal_dbm: int
+    source: str  # by which way a scan came
     status: int
     wifi: str  # the profile's name
 

@@ -139,6 +139,12 @@ class Air:
         heard.leave_alone_until_s = until_s
         heard.misses += missed
 
+    def forgive(self) -> None:
+        """A person vouches for what is on the bench: nothing is left alone for good any more."""
+        for heard in self._heard.values():
+            if heard.leave_alone_until_s == math.inf:
+                heard.leave_alone_until_s = -math.inf
+
     def gone(self, network: SetupNetwork, *, now_s: float) -> None:
         """It was not there when an adapter came, or vanished under one: what was heard before says nothing now."""
         self._heard[network.key].gone_s = now_s

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVarTuple
 
@@ -33,6 +33,7 @@ from provisioner.line.lookups import Lookups
 from provisioner.line.manifest import Manifest
 from provisioner.line.orders import LineOrders, Orders
 from provisioner.line.rows import row_of
+from provisioner.line.scan_desk import ScanDesk
 from provisioner.line.shift import Shift
 from provisioner.line.station import Station
 from provisioner.line.steps import State
@@ -64,8 +65,8 @@ class Parts:
     stations: Sequence[tuple[str, NetworkSwitcher]]
     open_channel: Callable[[Link], SetupChannel]
     age_clock: Callable[[], float]
-    scans: AsyncIterator[str] | None = None
     orders: Orders = field(default_factory=Orders)
+    scans: ScanDesk | None = None
 
 
 @dataclass
@@ -272,7 +273,7 @@ class _Run:
             hold=self.hold,
             lookups=self.lookups,
             codes=self.codes,
-            suffixes=Suffixes(parts.manifest),
+            suffixes=parts.scans.labels.suffixes if parts.scans is not None else Suffixes(parts.manifest),
             budgets=settings.budgets,
             limits=settings.limits,
             prefix=settings.softap.prefix,
@@ -302,6 +303,8 @@ class _Run:
     async def watch_stop(self) -> None:
         """A graceful stop: stations finish the board they have. If no person waits, so do the confirmations."""
         await self.stop.gently.wait()
+        if self.parts.scans is not None:
+            self.parts.scans.stopping = True
         self._leave_off()
         await self._shifts_over.wait()
         if not self.stop.by_person and self.hold.cloud_is_open:

@@ -9,28 +9,32 @@ Rule 2: a graceful stop ends a shift between two boards, never in the middle of 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import trio
 
 from provisioner.errors import (
+    Again,
+    Blame,
     ClaimCodeUnavailable,
     CloudError,
-    NotInManifest,
+    NotTheScannedDevice,
     ProvisionerError,
+    RunStopping,
+    ScannedNotHeard,
+    StrangerDevice,
     SwitchError,
     UplinkNotRestored,
 )
-from provisioner.line.air import serial_suffix
 from provisioner.line.confirmer import Confirmer
-from provisioner.line.manifest import Manifest
-from provisioner.line.rows import why_of
+from provisioner.line.rows import row_of, why_of
+from provisioner.line.scan_desk import ScanDesk
 from provisioner.line.station import Station
 from provisioner.line.uplink import Uplink
 from provisioner.line.visit import HandedOver, Visit, Wanted
-from provisioner.model import DeviceID, ListedDevice, printable
+from provisioner.model import ListedDevice, Outcome
 
 RESTORE_SLACK_S = 2.0  # the back end's own limit comes first: its error says more than ours
 T = TypeVar("T")
@@ -85,37 +89,72 @@ class Shift:
             await self._wait(lambda: self.hand_over(done))
             self._handing_over = False
 
-    async def work_scanned(self, scans: AsyncIterator[str]) -> None:
-        """One scan, one board."""
-        while not self.over:
-            text = await self._wait(lambda: anext(scans, None))
-            if text is None or self.over:
-                return
-            try:
-                wanted = resolve(text, self.station.shared.ledger.manifest)
-            except ProvisionerError as refused:
-                self.station.scribe.append(
-                    "scan.refused",
-                    **why_of(refused),
-                )
-                continue
-            self.station.scribe.append("scan.taken", device=wanted.device)
-            if not await self._line_opens():
-                return
-            visit = await self._scanned_board(wanted)
-            if visit is None:
-                self.station.scribe.append("scan.not_heard", detail="no setup network with that name is heard")
-            elif visit.handed_over is not None:
-                await self._hand_over(visit.handed_over)
+    async def work_scanned(self, desk: ScanDesk) -> None:
+        """One scan, one board; nothing else is ever joined."""
+        place = desk.open(self.station.name)
+        try:
+            while not self.over:
+                wanted = await self._wait(place.next)
+                if wanted is None or self.over:
+                    return
+                self.station.operator = place.operator
+                visit = await self._scanned_board(wanted)
+                if visit is not None and visit.handed_over is not None:
+                    await self._hand_over(visit.handed_over)
+                desk.done(place)
+        finally:
+            desk.close(place.name)
 
     async def _scanned_board(self, wanted: Wanted) -> Visit | None:
-        """Listen for the board until its time is over; a visit that has begun is never cut short."""
-        end_s = trio.current_time() + self.station.shared.budgets.scanned_board_s
-        while not self.over and trio.current_time() < end_s:
-            visit = await self._next_board(wanted)
-            if visit is not None:
-                return visit
-        return None
+        """Look for the board that was scanned until it is found, or its time is over; write down how it ended."""
+        self.station.shared.air.forgive()  # a person vouches for what is on the bench now
+        visit, failure = await self._look_for(wanted)
+        if visit is not None and visit.handed_over is not None:
+            failure = None
+        elif failure is None:
+            name = wanted.device or f"{self.station.shared.prefix}{wanted.code}"
+            failure = RunStopping("the run is stopping") if self.over else ScannedNotHeard(f"{name} is not heard here")
+        self.station.scribe.append(
+            "scan.ended",
+            operator=self.station.operator,
+            **row_of(self._listed(wanted, visit)),
+            outcome=Outcome.FAIL if failure is not None else Outcome.PASS,
+            **why_of(failure),
+        )
+        return visit
+
+    async def _look_for(self, wanted: Wanted) -> tuple[Visit | None, ProvisionerError | None]:
+        """Visit what may be the scanned board until it is; the last visit, and why it is not done."""
+        budgets = self.station.shared.budgets
+        began_s = trio.current_time()
+        visit, failure = None, None
+        while await self._line_opens() and trio.current_time() < began_s + budgets.scanned_board_s:
+            late = trio.current_time() >= began_s + budgets.other_names_after_s
+            visit = await self._next_board(replace(wanted, any_name=late or wanted.code is None))
+            if visit is None:
+                if late and isinstance(failure, NotTheScannedDevice | StrangerDevice):
+                    break  # all who could be it have answered
+                continue
+            failure = visit.failure
+            if visit.handed_over is not None:
+                break
+            if wanted.device is not None and isinstance(failure, NotTheScannedDevice | StrangerDevice):
+                wanted = replace(wanted, not_there=wanted.not_there | {visit.network.key})
+            elif self._is_final(visit):
+                break
+        return visit, failure
+
+    def _is_final(self, visit: Visit) -> bool:
+        """Whether another try at the scanned board makes no sense now."""
+        failure, device = visit.failure, visit.device
+        if failure is None or failure.again is not Again.THIS_RUN or failure.blame is Blame.OPERATOR:
+            return True
+        return device is not None and not self.station.shared.ledger.may_visit(device.id)
+
+    def _listed(self, wanted: Wanted, visit: Visit | None) -> ListedDevice | None:
+        if wanted.device is not None:
+            return self.station.shared.ledger.manifest.find(wanted.device)
+        return visit.device if visit is not None else None
 
     async def work_in_windows(self, uplink: Uplink, preload: Callable[[list[ListedDevice]], Awaitable[None]]) -> None:
         """The only radio: prepare on the uplink, visit a window of boards, come back, prove them, again."""
@@ -200,22 +239,3 @@ class Shift:
             return None
         self.scan_faults = 0
         return result
-
-
-def resolve(text: str, manifest: Manifest) -> Wanted:
-    """What a scanned label asks for: a device ID, a serial number of this manifest, or a setup network's name.
-
-    Raises NotInManifest. The text comes from a scanner and is hostile until it has been recognised.
-    """
-    label = text.strip()
-    try:
-        device = manifest.find(DeviceID.parse(label))
-    except ValueError:
-        device = next((d for d in manifest if d.serial is not None and d.serial.upper() == label.upper()), None)
-        if device is None:
-            code = label.upper().removeprefix("PHOTON-")
-            if len(code) in (4, 6) and all(char in "23456789ABCDEFGHJKLMNPQRSTUVWXYZ" for char in code):
-                return Wanted(code=code)
-    if device is None:
-        raise NotInManifest(f"{printable(label)!r} is no device of this manifest")
-    return Wanted(device.id, serial_suffix(device.serial) if device.serial else None)

@@ -25,6 +25,7 @@ from provisioner.errors import (
     LinkLost,
     NetworkNotFound,
     NoAddress,
+    NotTheScannedDevice,
     ProvisionerError,
     SoftAPError,
     SwitchError,
@@ -57,6 +58,7 @@ class Station:
     open_channel: Callable[[Link], SetupChannel]
     faults_in_row: list[str] = field(default_factory=list)
     drained: ProvisionerError | None = None
+    operator: str | None = None
     _heard: list[SetupNetwork] = field(default_factory=list, init=False)
     _listened_s: float = field(default=-math.inf, init=False)
 
@@ -110,16 +112,28 @@ class Station:
         return self.shared.suffixes.candidates(network.ssid)[:2]
 
     def _fits(self, network: SetupNetwork, device: DeviceID | None, wanted: Wanted) -> bool:
-        heard = suffix_of(network.ssid)
-        if wanted.code is not None and heard != wanted.code and len(heard) == len(wanted.code):
+        if network.key in wanted.not_there or not self._may_be_named(network, wanted):
             return False
         if device is None:
             return True
         if wanted.device is not None and device != wanted.device:
-            return False
+            # A person sees no BSSID: two boards of one name cannot be told, so only who answers can.
+            return not network.bssid or self.shared.air.may_be_another(network)
         if device not in self.shared.ledger.manifest or self.shared.ledger.may_visit(device):
             return True
         return self.shared.air.may_be_another(network)
+
+    def _may_be_named(self, network: SetupNetwork, wanted: Wanted) -> bool:
+        """Whether what was scanned may be called so: of four symbols only the label's; others if they are let in."""
+        heard = suffix_of(network.ssid)
+        if wanted.code is None or heard == wanted.code:
+            return True
+        return (
+            wanted.any_name
+            and wanted.device is not None
+            and not wanted.named_by_network
+            and len(heard) != len(wanted.code)
+        )
 
     # --- visiting ---
 
@@ -130,6 +144,7 @@ class Station:
             self.shared.air.look_twice(network)
         self.scribe.append(
             "visit.started",
+            operator=self.operator,
             ssid=printable(network.ssid),
             bssid=network.bssid,
             signal_dbm=network.signal_dbm,
@@ -220,6 +235,8 @@ class Station:
         if isinstance(failure, NetworkNotFound):
             self._listened_s = -math.inf  # what we heard is no longer so: listen before the next
             return  # a board that is gone has not failed
+        if isinstance(failure, NotTheScannedDevice):
+            return  # nothing is wrong with it: it is only not the one that was asked for
         if isinstance(failure, CloudError | ClaimCodeUnavailable):
             air.leave_alone(visit.network, until_s=now_s, missed=False)  # the board did all it was asked
             return

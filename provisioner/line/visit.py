@@ -63,11 +63,21 @@ class Wanted:
     """What the scanner asked for. Nothing set means: any listed device.
 
     `code` is the device code its label names (`KLJZ`): a setup network of four symbols must carry it, one of six
-    cannot be told by the label.
+    cannot be told by the label. `named_by_network`: the label was a setup network's whole name, so no other will do.
+    `any_name`: networks of other names may be looked at as well. `not_there`: another board has answered there.
     """
 
     device: DeviceID | None = None
     code: str | None = None
+    named_by_network: bool = False
+    any_name: bool = False
+    not_there: frozenset[str] = frozenset()
+
+    def is_same(self, other: Wanted) -> bool:
+        """Whether both ask for one board."""
+        if self.device is not None and other.device is not None:
+            return self.device == other.device
+        return self.code is not None and self.code == other.code
 
 
 class CodeName(TypedDict, total=False):

@@ -4,17 +4,17 @@ import math
 
 import pytest
 import trio
-from stages import OWNER, Photon, ScriptedSwitcher, cloud_time, id_of, in_cloud, listed, manifest_of
+from stages import OWNER, Photon, ScriptedSwitcher, cloud_time, id_of, in_cloud, listed
 
-from provisioner.errors import AdapterUnavailable, CloudUnreachable, LeaveFailed, NotInManifest, UplinkNotRestored
+from provisioner.errors import AdapterUnavailable, CloudUnreachable, LeaveFailed, UplinkNotRestored
 from provisioner.line.confirmer import Confirmer
+from provisioner.line.labels import Labels
 from provisioner.line.proof import Expectation
-from provisioner.line.shift import Shift, resolve
+from provisioner.line.scan_desk import Scan, ScanDesk
+from provisioner.line.scan_text import Framing
+from provisioner.line.shift import Shift
 from provisioner.line.steps import State
-from provisioner.line.visit import Wanted
 from provisioner.settings import Budgets, Limits
-
-SERIAL = "PHHMAB804PAKLJZ"
 
 
 class Desk:
@@ -309,44 +309,66 @@ async def test_a_read_that_fails_before_a_window_holds_the_line(desk, autojump_c
 # --- a person with a scanner ---
 
 
-async def scans(*texts, pause_s=0.1):
-    for text in texts:
-        await trio.sleep(pause_s)
-        yield text
+def scanner(desk, *texts, pause_s=0.1):
+    """A desk for scans at this bench's station; `texts` are scanned one after the other, and then no more come."""
+    line = desk.line
+    labels = Labels(line.manifest, line.shared.suffixes, Framing(), setup_prefix="Photon-")
+    scan_desk = ScanDesk(line.journal, line.ledger, labels, orders=lambda _: None, operator="Ada")
+    scan_desk.answers = []
+
+    async def scan():
+        for text in texts:
+            await trio.sleep(pause_s)
+            scan_desk.answers.append(scan_desk.put(Scan(text, "terminal")).code)
+        scan_desk.no_more()
+
+    line.nursery.start_soon(scan)
+    return scan_desk
 
 
 async def test_one_scan_is_one_board(desk, autojump_clock):
     desk = desk(3)
     desk.photons[0].listening = False
-    desk.begin(desk.shift.work_scanned, scans(id_of(2), id_of(1), pause_s=10))
-    await trio.sleep(8)
+    desk.begin(desk.shift.work_scanned, scanner(desk, id_of(2), id_of(1), pause_s=20))
+    await trio.sleep(18)
     assert desk.switcher.scans == 0, "nothing is done without a scan"
-    await trio.sleep(6)
+    await trio.sleep(16)
     desk.photons[0].listening, desk.photons[2].listening = True, False
     await trio.sleep(60)
 
     assert desk.ended, "the scanner has no more"
-    visited = [r.device for r in desk.line.named("visit.ended") if r.outcome == "pass"]
-    assert visited == [id_of(2), id_of(1)]
+    passed = [r.device for r in desk.line.named("visit.ended") if r.outcome == "pass"]
+    assert passed == [id_of(2), id_of(1)]
+    assert [(r.device, r.outcome, r.operator) for r in desk.line.named("scan.ended")] == [
+        (id_of(2), "pass", "Ada"),
+        (id_of(1), "pass", "Ada"),
+    ]
 
 
 async def test_another_board_on_the_jig_ends_the_scan_without_a_write(desk, autojump_clock):
     desk = desk(2)
     desk.photons[1].listening = False
-    desk.begin(desk.shift.work_scanned, scans(id_of(2)))
+    desk.begin(desk.shift.work_scanned, scanner(desk, id_of(2)))
     await trio.sleep(60)
 
     assert [r.code for r in desk.line.named("visit.ended")] == ["not_the_scanned_device"]
+    (ended,) = desk.line.named("scan.ended")
+    assert (ended.device, ended.outcome, ended.code, ended.blame) == (
+        id_of(2),
+        "fail",
+        "not_the_scanned_device",
+        "operator",
+    )
     assert desk.photons[0].writes() == []
 
 
 async def test_junk_is_refused_and_the_next_scan_is_taken(desk, autojump_clock):
     desk = desk(1)
-    desk.begin(desk.shift.work_scanned, scans("\x1b[2Jjunk", id_of(1)))
+    desk.begin(desk.shift.work_scanned, scanner(desk, "\x1b[2Jjunk", id_of(1)))
     await trio.sleep(60)
 
     (refused,) = desk.line.named("scan.refused")
-    assert refused.code == "not_in_manifest"
+    assert refused.code == "scan_unreadable"
     assert "\x1b" not in refused.detail
     assert desk.pass_count() == 1
 
@@ -354,12 +376,12 @@ async def test_junk_is_refused_and_the_next_scan_is_taken(desk, autojump_clock):
 async def test_a_board_that_is_not_heard_is_said_after_its_time(desk, autojump_clock):
     desk = desk(1)
     desk.photons[0].listening = False
-    desk.begin(desk.shift.work_scanned, scans(id_of(1)))
+    desk.begin(desk.shift.work_scanned, scanner(desk, id_of(1)))
     await trio.sleep(58)
-    assert desk.line.named("scan.not_heard") == []
+    assert desk.line.named("scan.ended") == []
     await trio.sleep(10)
 
-    assert len(desk.line.named("scan.not_heard")) == 1
+    assert [r.code for r in desk.line.named("scan.ended")] == ["scanned_not_heard"]
 
 
 async def test_a_visit_that_begins_late_is_not_cut_short(desk, autojump_clock):
@@ -367,7 +389,7 @@ async def test_a_visit_that_begins_late_is_not_cut_short(desk, autojump_clock):
     desk = desk(1)
     photon = desk.photons[0]
     photon.listening = False
-    desk.begin(desk.shift.work_scanned, scans(id_of(1)))
+    desk.begin(desk.shift.work_scanned, scanner(desk, id_of(1)))
     await trio.sleep(58)
     photon.listening = True
     await trio.sleep(30)
@@ -378,43 +400,12 @@ async def test_a_visit_that_begins_late_is_not_cut_short(desk, autojump_clock):
 
 async def test_a_stop_ends_a_shift_that_waits_for_a_scan(desk, autojump_clock):
     desk = desk(1)
-    desk.begin(desk.shift.work_scanned, scans(id_of(1), pause_s=10_000))
+    desk.begin(desk.shift.work_scanned, scanner(desk, id_of(1), pause_s=10_000))
     await trio.sleep(5)
     desk.stop_gently()
     await trio.sleep(0.1)
 
     assert desk.ended
-
-
-# --- what a label says ---
-
-MANIFEST = manifest_of(listed(1, serial=SERIAL), listed(2))
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        (id_of(1), Wanted(id_of(1), "KLJZ")),
-        (f"  {id_of(2).upper()}\r\n", Wanted(id_of(2))),
-        (SERIAL, Wanted(id_of(1), "KLJZ")),
-        (SERIAL.lower(), Wanted(id_of(1), "KLJZ")),
-        ("Photon-KLJZ", Wanted(code="KLJZ")),
-        ("photon-qrstuv", Wanted(code="QRSTUV")),
-        ("KLJZ", Wanted(code="KLJZ")),
-    ],
-)
-def test_a_label_names_a_device_or_a_setup_network(text, wanted):
-    assert resolve(text, MANIFEST) == wanted
-
-
-@pytest.mark.parametrize(
-    "text", ["", "junk!", id_of(9), "Photon-KL0Z", "Photon-KLJZX", "KLJZ\x00", "\x1b]0;x\x07", "ＫＬＪＺ", "'; DROP--"]
-)
-def test_any_other_label_is_refused_without_its_control_bytes(text):
-    with pytest.raises(NotInManifest) as refused:
-        resolve(text, MANIFEST)
-
-    assert refused.value.detail.isprintable()
 
 
 def test_the_scripted_switcher_has_the_face_of_a_real_one():

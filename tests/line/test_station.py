@@ -1,5 +1,7 @@
 """One visit of one station: what it asks, writes, records, and what it leaves behind however it ends."""
 
+from dataclasses import replace
+
 import pytest
 import trio
 from stages import ACCOUNT, OWNER, Photon, id_of, in_cloud, listed, one_visit
@@ -603,14 +605,36 @@ async def test_a_board_whose_label_names_its_network_is_read_ahead_once(bench, a
     assert len(line.cloud.reads) == 1
 
 
-async def test_the_scanned_code_picks_the_four_symbol_network_and_lets_six_symbols_be_tried(line, autojump_clock):
+async def test_the_label_picks_its_network_and_others_of_six_symbols_only_when_they_are_let_in(line, autojump_clock):
     station = line.station(Photon(1, ssid="Photon-AAAA", signal_dbm=-30), Photon(2, ssid="Photon-KLJZ"))
+    label = Wanted(id_of(1), "KLJZ")
 
-    assert (await station.find(Wanted(code="KLJZ"))).ssid == "Photon-KLJZ"
-    assert await station.find(Wanted(code="KLJZ")) is None
-
+    assert (await station.find(label)).ssid == "Photon-KLJZ"
+    assert await station.find(label) is None
     station.switcher.photons.append(Photon(3, ssid="Photon-QRSTUV"))
-    assert (await station.find(Wanted(code="KLJZ"))).ssid == "Photon-QRSTUV"
+    assert await station.find(label) is None
+
+    assert (await station.find(replace(label, any_name=True))).ssid == "Photon-QRSTUV"
+
+
+@pytest.mark.parametrize("device", [None, id_of(1)])
+async def test_a_whole_network_name_that_was_scanned_lets_no_other_network_in(line, autojump_clock, device):
+    """With the name alone any listed board would be worked: so it must be that name to the letter."""
+    station = line.station(Photon(3, ssid="Photon-QRSTUV"))
+
+    assert await station.find(Wanted(device, "QRST", named_by_network=True, any_name=True)) is None
+
+
+async def test_a_board_that_was_only_looked_at_for_another_is_as_good_as_before(line, autojump_clock):
+    photon = Photon(2)
+    station = line.station(photon)
+    for _ in range(5):
+        visit = await one_visit(station, Wanted(id_of(1), not_there=frozenset()))
+        assert isinstance(visit.failure, NotTheScannedDevice)
+        line.air.learn(visit.network, id_of(1))  # as if it had been another one the last time
+
+    visit = await one_visit(station)
+    assert visit.handed_over.device.id == id_of(2)
 
 
 async def test_a_device_that_is_on_its_way_is_not_visited_again(line, autojump_clock):

@@ -1,0 +1,126 @@
+"""What a label names in this manifest: a device ID, a serial number, TRAY/SLOT, or a whole setup network's name.
+
+Rule 1: a label names one listed device, or it is refused; the words say what may be wrong with the scan.
+Rule 2: the serial's last characters name the setup network to look for, and nothing more: who is there, only
+`device-id` proves.
+"""
+
+from __future__ import annotations
+
+import re
+
+from provisioner.errors import LabelAmbiguous, NotInManifest, ScanGlued, ScanPartial, ScanRefused, ScanWrongLayout
+from provisioner.line.air import Suffixes, serial_suffix
+from provisioner.line.scan_text import Framing, on_other_keyboards
+from provisioner.line.tray import Manifest
+from provisioner.line.visit import Wanted
+from provisioner.model import DeviceID, ListedDevice, printable
+
+_CODE = re.compile(r"[2-9A-HJ-NP-Z]{4}(?:[2-9A-HJ-NP-Z]{2})?")  # facts: photon-softap 5.1
+_SHORTEST = 4  # of two labels that arrived as one, and of a part that is worth naming
+
+
+class Labels:
+    """The labels of one manifest. `setup_prefix` is what setup networks are called (`Photon-`)."""
+
+    def __init__(self, manifest: Manifest, suffixes: Suffixes, framing: Framing, *, setup_prefix: str) -> None:
+        self.framing = framing
+        self._manifest = manifest
+        self.suffixes = suffixes
+        self._setup_prefix = setup_prefix
+
+    def resolve(self, text: str) -> Wanted:
+        """What a label asks for. Raises ScanRefused with what is wrong."""
+        code = self._setup_code(text)
+        if code is not None:
+            return self._network(code)
+        device = self._known(text)
+        if device is None:
+            raise self._refusal(text)
+        return Wanted(device.id, serial_suffix(device.serial) if device.serial else None)
+
+    def find(self, device: DeviceID) -> ListedDevice | None:
+        """The row of a device that a label has named."""
+        return self._manifest.find(device)
+
+    def _setup_code(self, text: str) -> str | None:
+        if not text.upper().startswith(self._setup_prefix.upper()):
+            return None
+        code = text[len(self._setup_prefix) :].upper()
+        return code if _CODE.fullmatch(code) else None
+
+    def _network(self, code: str) -> Wanted:
+        """A setup network's name: the device whose label names it, if there is one, is known beforehand."""
+        candidates = self.suffixes.candidates(code)
+        if len(candidates) > 1:
+            raise LabelAmbiguous(f"{len(candidates)} listed boards may be called {self._setup_prefix}{code}")
+        return Wanted(candidates[0].id if candidates else None, code, named_by_network=True)
+
+    def _known(self, text: str) -> ListedDevice | None:
+        """The device that a text names in full, or None."""
+        try:
+            return self._manifest.find(DeviceID.parse(text))
+        except ValueError:
+            return self._by_serial(text) or self._by_slot(text)
+
+    def _by_serial(self, text: str) -> ListedDevice | None:
+        found = [device for device in self.suffixes.candidates(serial_suffix(text)) if _same(device.serial, text)]
+        if len(found) > 1:
+            raise LabelAmbiguous(f"serial number {printable(text)} is listed {len(found)} times")
+        return found[0] if found else None
+
+    def _by_slot(self, text: str) -> ListedDevice | None:
+        name, slash, slot = text.rpartition("/")
+        if not slash or not (slot.isascii() and slot.isdigit()):
+            return None
+        trays = [tray for tray in self._manifest.trays if tray.id == name]
+        trays = trays or [tray for tray in self._manifest.trays if _same(tray.id, name)]
+        if len(trays) > 1:
+            raise LabelAmbiguous(f"{len(trays)} trays are called {printable(name)} but for the case of letters")
+        return next((device for tray in trays for device in tray.devices if device.slot == int(slot)), None)
+
+    # --- what is wrong with it ---
+
+    def _refusal(self, text: str) -> ScanRefused:
+        """Say as much about a text that names no device as can be known."""
+        shown = printable(text)
+        if self._is_two(text):
+            return ScanGlued(f"two labels arrived as one: {shown}")
+        if any(self._is_whole(other) for other in on_other_keyboards(text)):
+            return ScanWrongLayout(f"{shown} was typed on another country's keyboard")
+        if self._is_part(text):
+            return ScanPartial(f"{shown} is only a part of a label")
+        try:
+            return NotInManifest(f"device {DeviceID.parse(text)} is in no tray of this manifest")
+        except ValueError:
+            return NotInManifest(f"{shown!r} is no label of this manifest")
+
+    def _is_whole(self, text: str) -> bool:
+        try:
+            return (
+                self._setup_code(text) is not None
+                or self._known(text) is not None
+                or self.framing.command_of(text) is not None
+            )
+        except ScanRefused:
+            return True
+
+    def _is_two(self, text: str) -> bool:
+        if re.fullmatch(r"[0-9A-Fa-f]{48}", text):
+            return True
+        splits = range(_SHORTEST, len(text) - _SHORTEST + 1)
+        return any(self._is_whole(text[:at]) and self._is_whole(text[at:]) for at in splits)
+
+    def _is_part(self, text: str) -> bool:
+        if re.fullmatch(r"[0-9A-Fa-f]{8,23}", text) or text.upper().startswith(self._setup_prefix.upper()):
+            return True
+        if len(text) < _SHORTEST:
+            return False
+        # What a keyboard-type scanner loses most often is the beginning.
+        return any(
+            (device.serial or "").upper().endswith(text.upper()) for device in self.suffixes.candidates(text[-4:])
+        )
+
+
+def _same(one: str | None, other: str) -> bool:
+    return one is not None and one.upper() == other.upper()
