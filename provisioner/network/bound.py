@@ -17,7 +17,8 @@ import weakref
 
 import trio
 
-from provisioner.model import SetupNetwork
+from provisioner.errors import AdapterUnavailable
+from provisioner.model import SetupNetwork, printable
 
 _IP_BOUND_IF = 25  # macOS: the same by interface number; not verified on one (facts: network 1.4)
 PHOTON_HOST = "192.168.0.1"
@@ -95,12 +96,16 @@ class BoundLink:
             raise
 
     async def healthy(self) -> bool:
-        """Whether the adapter still has an address in the Photon's subnet."""
+        """Whether the adapter still has an address in the Photon's subnet. Raises AdapterUnavailable if it is gone."""
         if self._dead:
             return False
         try:
             address = await own_address(self._adapter, self._host)
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.ENODEV, errno.ENXIO):
+                raise AdapterUnavailable(
+                    f"adapter {printable(self._adapter)} is gone", backend_code=errno.errorcode[error.errno]
+                ) from error
             return False
         return address is not None and address in self._subnet
 

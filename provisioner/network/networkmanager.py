@@ -382,10 +382,12 @@ class NetworkManagerLink(BoundLink):
 
     async def healthy(self) -> bool:
         """Whether the adapter is still on that BSSID and has its address."""
+        if not await super().healthy():
+            return False
         try:
             state = await self._bus.get(self._device, ".Device", "State")
             point = await self._bus.get(self._device, ".Device.Wireless", "ActiveAccessPoint")
             bssid = await self._bus.get(point, ".AccessPoint", "HwAddress") if point != NO_OBJECT else ""
         except SwitchError:
             return False
-        return state == ACTIVATED and str(bssid).lower() == self.network.bssid and await super().healthy()
+        return state == ACTIVATED and str(bssid).lower() == self.network.bssid

@@ -65,7 +65,10 @@ class Link(Protocol):
         ...
 
     async def healthy(self) -> bool:
-        """Whether the adapter is still joined: asked after a failed exchange, to tell link loss from a sick device."""
+        """Whether the adapter is still joined: asked after a failed exchange, to tell link loss from a sick device.
+
+        Raises AdapterUnavailable if the adapter itself is gone: that is no device's fault.
+        """
         ...
 
 

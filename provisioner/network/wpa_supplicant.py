@@ -198,9 +198,10 @@ class WpaLink(BoundLink):
 
     async def healthy(self) -> bool:
         """Whether the adapter is still on that BSSID and has its address."""
+        if not await super().healthy():
+            return False
         try:
             status = status_of(await self._control.ask("STATUS"))
         except SwitchError:
             return False
-        here = status.get("wpa_state") == "COMPLETED" and status.get("bssid", "").lower() == self.network.bssid
-        return here and await super().healthy()
+        return status.get("wpa_state") == "COMPLETED" and status.get("bssid", "").lower() == self.network.bssid

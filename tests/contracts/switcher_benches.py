@@ -160,8 +160,9 @@ async def greet(stream, ssid):
 class Operator:
     """The person at the manual bench: does what the screen says, and reads it as a person would."""
 
-    def __init__(self, air):
-        self.air, self.types, self.gone, self.tell_does = air, [], False, "show"
+    def __init__(self, air, *, needs_s=1.0):
+        self.air, self.needs_s = air, needs_s
+        self.types, self.gone, self.tell_does = [], False, "show"
 
     async def tell(self, text):
         await trio.lowlevel.checkpoint()
@@ -171,7 +172,7 @@ class Operator:
             raise OperatorDeclined("the terminal was closed")
 
     async def confirm(self, text):
-        await trio.sleep(1)
+        await trio.sleep(self.needs_s)
         if self.gone:
             await trio.sleep_forever()
         adapter = re.search(r"adapter (\w+)", text)[1]
@@ -180,7 +181,7 @@ class Operator:
         return True
 
     async def line(self, text):
-        await trio.sleep(1)
+        await trio.sleep(self.needs_s)
         return self.types.pop(0) if self.types else ""
 
 

@@ -8,8 +8,9 @@ world can do; what a world cannot, it says in `cannot`, and the case is left out
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +23,8 @@ from provisioner.network.switcher import JoinPolicy, Link, NetworkSwitcher, Upli
 
 HOST, PORT = "192.168.0.1", 80
 ONE, TWO = "Photon-AAAA", "Photon-BBBB"
+SHOWN = "shown"
+CASE_S = 120.0
 
 # Names that must never harm us: no exception, and nothing offered that does not begin with the prefix.
 HOSTILE = [
@@ -73,6 +76,9 @@ class Case:
     run: Callable[[Bench], Awaitable[None]]
     wants: frozenset[str]
 
+    def __str__(self) -> str:
+        return self.name
+
     def left_out(self, bench: Bench | type[Bench]) -> str:
         """Why this world cannot show it; empty if it can."""
         return "; ".join(bench.cannot[act] for act in sorted(self.wants) if act in bench.cannot)
@@ -95,6 +101,23 @@ def case(*wants: str) -> Callable[[_Run], _Run]:
 def add(name: str, run: _Run, wants: Sequence[str]) -> None:
     """Enter a case."""
     CASES[name] = Case(name, run, frozenset(wants))
+
+
+async def show(benches: Callable[[], AbstractContextManager[Bench]], cases: Sequence[Case]) -> dict[str, str]:
+    """Run cases one after the other in real time, each in a bench of its own; what came of each, in words."""
+    results = {}
+    for one in cases:
+        with benches() as bench:
+            if why := one.left_out(bench):
+                results[one.name] = f"left out: {why}"
+                continue
+            try:
+                with trio.fail_after(CASE_S):
+                    await one.run(bench)
+                results[one.name] = SHOWN
+            except BaseException:  # noqa: BLE001 - pytest's own failures are no Exception; all of them are told
+                results[one.name] = traceback.format_exc()[-3000:]
+    return results
 
 
 class BodyFailed(Exception):

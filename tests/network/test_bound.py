@@ -7,6 +7,7 @@ import socket
 import pytest
 import trio
 
+from provisioner.errors import AdapterUnavailable, Blame
 from provisioner.model import SetupNetwork
 from provisioner.network import bound
 from provisioner.network.bound import BoundLink, bound_socket, own_address
@@ -90,7 +91,14 @@ async def test_a_link_dials_and_its_streams_die_with_it(echo, adapter):
 
 async def test_a_link_is_ill_without_an_address_in_the_photons_subnet():
     assert not await BoundLink(NETWORK, "", host="127.0.0.1").healthy()
-    assert not await BoundLink(NETWORK, "no-such-wlan", host="127.0.0.1", subnet=LOOPBACK).healthy()
+
+
+@can_bind
+async def test_an_adapter_that_is_gone_is_no_devices_fault():
+    with pytest.raises(AdapterUnavailable, match="no-such-wlan is gone") as caught:
+        await BoundLink(NETWORK, "no-such-wlan", host="127.0.0.1", subnet=LOOPBACK).healthy()
+
+    assert caught.value.blame is Blame.STATION
 
 
 async def test_a_refused_dial_closes_its_socket(recwarn):

@@ -1,132 +1,131 @@
-"""Eight Photons at one address on eight adapters of one computer: real sockets, real kernels' routes, in namespaces.
+"""Photons in namespaces (L2): real sockets, real routes, cables that lie. What happens there is in `hall_scenarios`."""
 
-Needs root (or a user namespace with its own network); everything is in namespaces that the test makes and removes.
-"""
-
-import json
-import os
-import shutil
-import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SERVER = ROOT / "tests" / "radiobench" / "photon_server.py"
-PHOTONS = 8
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
+
+from switcher_benches import ManualBench
+from switcher_cases import CASES, SHOWN
+from unshared import of, results_of
 
 pytestmark = pytest.mark.slow
-
-ASK = """
-import json, socket, sys
-import trio
-from provisioner.model import SetupNetwork
-from provisioner.network.bound import BoundLink
-from provisioner.settings import Budgets, SoftAPSettings
-from provisioner.softap.client import SoftAPClient
-
-async def one(adapter, results):
-    link = BoundLink(SetupNetwork("Photon-AAAA", "", 0, 0.0), adapter)
-    client = SoftAPClient(link.dial, settings=SoftAPSettings(), budgets=Budgets(softap_command_s=2))
-    for _ in range(3):
-        try:
-            results.setdefault(adapter, []).append(str(await client.identify()))
-        except Exception as error:
-            results.setdefault(adapter, []).append(type(error).__name__)
-
-async def main():
-    results = {}
-    async with trio.open_nursery() as nursery:
-        for adapter in sys.argv[1:]:
-            nursery.start_soon(one, adapter, results)
-    print(json.dumps(results))
-
-trio.run(main)
-"""
-
-
-def run(*command, check=True):
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if check and done.returncode:
-        raise RuntimeError(f"{command}: {done.stderr}")
-    return done.stdout
+WHOLE_VISIT = [
+    "visit.started", "network.joined", "device.identified", "claim_code.intended", "claim_code.accepted",
+    "wifi.intended", "wifi.accepted", "connect.intended", "connect.accepted", "visit.ended",
+]  # fmt: skip
+HALLS = [
+    ("the_right_one", "no_route"),
+    ("stale_neighbour", "wrong_neighbour", "swapped", "adapter_vanishes", "bad_cables"),
+    ("contract",),
+]
+WRITES = {"claim code set": "claim_code.intended", "configured": "wifi.intended", "told to connect": "connect.intended"}
 
 
 @pytest.fixture(scope="module")
-def hall():
-    """A station's namespace with eight adapters, each wired to a namespace with one Photon; all leases are equal."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("network namespaces need root and iproute2")
-    tag = f"pv{os.getpid() % 10_000}"
-    station = f"{tag}st"
-    with ExitStack() as stack:
-        try:
-            run("ip", "netns", "add", station)
-        except RuntimeError as error:
-            pytest.skip(f"no network namespace can be made here: {error}")
-        stack.callback(run, "ip", "netns", "delete", station, check=False)
-        for name in ("all", "default"):
-            run("ip", "netns", "exec", station, "sysctl", "-qw", f"net.ipv4.conf.{name}.rp_filter=2", check=False)
-        ids = {}
-        for number in range(PHOTONS):
-            space, adapter = f"{tag}p{number}", f"ph{number}"
-            run("ip", "netns", "add", space)
-            stack.callback(run, "ip", "netns", "delete", space, check=False)
-            run("ip", "link", "add", adapter, "netns", station, "type", "veth", "peer", "name", "ap0", "netns", space)
-            for where, name, address in ((space, "ap0", "192.168.0.1/24"), (station, adapter, "192.168.0.2/24")):
-                run("ip", "-n", where, "addr", "add", address, "dev", name)
-                run("ip", "-n", where, "link", "set", name, "up")
-            command = ["ip", "netns", "exec", space, sys.executable, str(SERVER), str(number), f"Photon-AB{number}"]
-            server = subprocess.Popen(
-                command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-            )
-            stack.callback(server.stdout.close)
-            stack.callback(server.wait)
-            stack.callback(server.kill)
-            ids[adapter] = json.loads(server.stdout.readline())["device_id"]
-        yield station, ids
+def results():
+    return results_of("hall_scenarios.py", *HALLS, seconds=300)
 
 
-def asked(station, adapters):
-    command = ["ip", "netns", "exec", station, sys.executable, "-c", ASK, *adapters]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env, timeout=120)
-    return json.loads(done.stdout)
+@pytest.mark.parametrize("reverse_path_filter", ["0", "2"])
+def test_the_right_photon_answers_every_single_time(results, reverse_path_filter):
+    hall = of(results, "the_right_one")
+
+    assert len(hall["ids"]) == 8
+    assert hall["filter"][reverse_path_filter] == {adapter: [unit] * 3 for adapter, unit in hall["ids"].items()}
+    assert hall["doctor"][reverse_path_filter] == [""]
 
 
-def test_the_right_photon_answers_every_single_time(hall):
-    station, ids = hall
+def test_an_unbound_request_would_be_answered_by_one_of_eight_with_200(results):
+    """What binding is for: whichever the route says is glad to answer."""
+    hall = of(results, "the_right_one")
 
-    assert asked(station, ids) == {adapter: [device] * 3 for adapter, device in ids.items()}
-
-
-def test_an_unbound_request_would_be_answered_by_the_wrong_unit_with_200(hall):
-    """What binding is for: by address alone all requests reach one Photon, and it is glad to answer."""
-    station, ids = hall
-    get = "import urllib.request as u; print(u.urlopen('http://192.168.0.1/device-id', timeout=5).read().decode())"
-    answers = {run("ip", "netns", "exec", station, sys.executable, "-c", get).lower() for _ in range(3)}
-
-    assert len(answers) == 1
-    assert sum(device in answer for answer in answers for device in ids.values()) == 1
+    assert hall["unbound"][0] == 200
+    assert hall["unbound"][1] in hall["ids"].values()
 
 
-def test_a_strict_reverse_path_filter_breaks_all_but_one_and_doctor_says_so(hall):
-    station, ids = hall
-    for name in ("all", *ids):
-        run("ip", "netns", "exec", station, "sysctl", "-qw", f"net.ipv4.conf.{name}.rp_filter=1")
-    try:
-        good = [adapter for adapter, got in asked(station, ids).items() if got == [ids[adapter]] * 3]
-        assert len(good) <= 1
-        look = (
-            "from provisioner.network.host import look\n"
-            "print([f.remedy for f in look(['ph0', 'ph1']) if f.what == 'reverse path filter'])"
-        )
-        command = ["ip", "netns", "exec", station, sys.executable, "-c", look]
-        env = {**os.environ, "PYTHONPATH": str(ROOT)}
-        said = subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
-        assert "sysctl" in said
-    finally:
-        for name in ("all", *ids):
-            run("ip", "netns", "exec", station, "sysctl", "-qw", f"net.ipv4.conf.{name}.rp_filter=2")
+def test_a_strict_reverse_path_filter_breaks_all_but_one_and_doctor_says_so(results):
+    hall = of(results, "the_right_one")
+    strict = hall["filter"]["1"]
+    good = [adapter for adapter, answers in strict.items() if answers == [hall["ids"][adapter]] * 3]
+
+    assert len(good) <= 1
+    assert all(answers == ["softap_unreachable"] * 3 for adapter, answers in strict.items() if adapter not in good)
+    (remedy,) = hall["doctor"]["1"]
+    assert "sysctl" in remedy
+
+
+def test_without_any_route_of_the_photons_range_the_right_one_still_answers(results):
+    hall = of(results, "the_right_one")
+
+    assert of(results, "no_route") == {adapter: [unit] * 3 for adapter, unit in hall["ids"].items()}
+
+
+def test_a_stale_neighbour_that_is_gone_fails_in_time_and_nothing_is_written(results):
+    visit = of(results, "stale_neighbour")
+
+    assert visit["before"]
+    assert visit["bounded"]
+    assert (visit["failure"], visit["journal"]) == ("softap_unreachable", [])
+    assert not set(visit["unit"]) & {*WRITES, "asked"}
+
+
+@pytest.mark.parametrize(
+    ("listing", "code"),
+    [
+        ("only the wanted one is listed", "stranger_device"),
+        ("both are listed, one was scanned", "not_the_scanned_device"),
+    ],
+)
+def test_a_stale_neighbour_that_answers_is_caught_by_the_first_request(results, listing, code):
+    visit = of(results, "wrong_neighbour")[listing]
+
+    assert (visit["failure"], visit["blame"], visit["journal"]) == (code, "operator", [])
+    assert visit["unit"].count("asked") == 1
+    assert not (set(visit["unit"]) | set(visit["the wanted one"])) & set(WRITES)
+
+
+def test_a_unit_that_is_swapped_in_mid_visit_gets_nothing(results):
+    visit = of(results, "swapped")
+
+    assert visit["failure"] == "device_changed"
+    assert visit["journal"] == ["claim_code.intended", "claim_code.accepted"]
+    assert "claim code set" in visit["unit"]
+    assert "asked" in visit["the second"]
+    assert not set(visit["the second"]) & set(WRITES)
+
+
+def test_an_adapter_that_is_pulled_out_in_mid_visit_is_the_stations_and_no_devices_fault(results):
+    visit = of(results, "adapter_vanishes")
+
+    assert (visit["failure"], visit["blame"]) == ("adapter_unavailable", "station")
+    assert visit["journal"] == ["claim_code.intended", "claim_code.accepted"]
+    assert visit["again"][:2] == ["adapter_unavailable", "station"]
+    assert "va0" in visit["again"][2]
+
+
+def test_cables_that_lose_and_delay_frames_lose_no_device_and_the_journal_is_true(results):
+    """Loss up to one frame in ten: whole visits. Half of all frames: an honest failure. Never another unit."""
+    cables = of(results, "bad_cables")
+
+    assert len(cables) == 8
+    assert sum(one["frames"]["lost"] for one in cables.values()) > 20
+    for one in cables.values():
+        answered, unit = one["device"]
+        assert answered in (unit, None)
+        for happened, intended in WRITES.items():
+            assert one["unit"].count(happened) <= one["journal"].count(intended), one
+        if one["loss"] <= 0.1:
+            assert one["failure"] is None
+            assert set(one["journal"]) >= set(WHOLE_VISIT)
+            assert set(one["unit"]) >= set(WRITES)
+    (worst,) = [one for one in cables.values() if one["loss"] == 0.5]
+    assert worst["failure"] in (None, "softap_unreachable", "softap_silent", "softap_cut_short", "link_lost")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES.values() if not case.left_out(ManualBench)], ids=str)
+def test_the_contract_holds_for_a_person_who_moves_real_cables(results, case):
+    assert of(results, "contract")[case.name] == SHOWN

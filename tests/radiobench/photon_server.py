@@ -1,9 +1,11 @@
 """One simulated Photon on the real ports of this network namespace: `photon_server.py NUMBER SSID`.
 
-Prints a line of JSON when it listens; ends when the Photon has left listening mode, as the real one ends its network.
+Prints a line of JSON when it listens. Ends when the Photon has left listening mode, as the real one ends its network,
+or on SIGTERM, with another line: what it experienced.
 """
 
 import json
+import signal
 import sys
 from functools import partial
 
@@ -38,8 +40,16 @@ async def main(number, ssid):
         for port, serve in ((80, serve_http), (5609, serve_tcp)):
             await nursery.start(partial(trio.serve_tcp, partial(serve, photon), port))
         print(json.dumps({"device_id": photon.device_id, "ssid": ssid}), flush=True)
+        nursery.start_soon(ended_from_outside, nursery.cancel_scope)
         await photon.left_listening.wait()
         nursery.cancel_scope.cancel()
+    print(json.dumps({"happened": [str(one.event) for one in world.history]}), flush=True)
+
+
+async def ended_from_outside(scope):
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
 
 
 trio.run(main, int(sys.argv[1]), sys.argv[2])
