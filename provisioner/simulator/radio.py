@@ -10,7 +10,6 @@ Rule 4: `scripted` makes the next act of one adapter fail in a chosen way; chanc
 from __future__ import annotations
 
 import enum
-import functools
 import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
@@ -83,8 +82,7 @@ class SimRadio:
         self.joined: dict[str, Joined] = {}  # what each adapter is on now
         self._dice = dice
         self._strikes = strikes
-        # How far each board lies from each adapter: asked for by every listen, for every board in the air.
-        self._place = functools.lru_cache(maxsize=65_536)(functools.partial(dice.fraction, "radio", "distance"))
+        self._places: defaultdict[str, dict[str, float]] = defaultdict(dict)  # of boards in the air, by adapter
         self._rolls: Counter[tuple[str, str]] = Counter()
         self._benches: dict[str, str] = {}  # by adapter
         self._listening: defaultdict[str, dict[str, SimPhoton]] = defaultdict(dict)  # by bench and device
@@ -135,6 +133,7 @@ class SimRadio:
         vanished = self._vanished[bench]
         for device in [device for device, gone in vanished.items() if gone.at_s <= oldest_s]:
             del vanished[device]
+            self._places.pop(device, None)
         found = [self._network(photon, adapter, now_s) for photon in self._listening[bench].values()]
         found += [self._network(gone.photon, adapter, gone.last_beacon_s) for gone in vanished.values()]
         found.sort(key=lambda network: -network.signal_dbm)
@@ -149,7 +148,10 @@ class SimRadio:
 
     def _signal_dbm(self, photon: SimPhoton, adapter: str, swing: float) -> float:
         low, high = _WEAK_DBM if photon.weak else _NEAR_DBM
-        place = self._place(adapter, photon.device_id)
+        places = self._places[photon.device_id]
+        place = places.get(adapter)
+        if place is None:  # every listen asks for every board in the air
+            place = places[adapter] = self._dice.fraction("radio", "distance", adapter, photon.device_id)
         return min(-20.0, low + (high - low) * place + swing)
 
     # --- durations and chance ---

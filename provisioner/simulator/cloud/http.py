@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -76,12 +75,16 @@ def cloud_app(cloud: SimCloud) -> ASGIApp:
     return _App(cloud)
 
 
+_ASKED_MAX = 4096
+
+
 class _App:
     """(An object, so that tests can tell it from the app they wrap around it.)"""
 
     def __init__(self, cloud: SimCloud) -> None:
         self._cloud = cloud
-        self._asked: Counter[tuple[str, str]] = Counter()
+        self._asked: dict[tuple[str, str], int] = {}  # the last so many, in the order they were asked
+        self._forgotten = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -104,8 +107,7 @@ class _App:
     def _luck(self, method: str, path: str) -> _Luck:
         """Rolled by method, path and how often that was asked: one seed, one history."""
         faults = self._cloud.faults
-        self._asked[method, path] += 1
-        occasion = ("cloud", method, path, self._asked[method, path])
+        occasion = ("cloud", method, path, self._times_asked(method, path))
         low_s, high_s = faults.cloud_latency_s
         first, second = (self._cloud.dice.fraction(*occasion, half) for half in (0, 1))
         number = int(first * (1 << 53)) << 75 | int(second * (1 << 53)) << 22
@@ -116,6 +118,15 @@ class _App:
             answer_lost=self._strikes(occasion, "lost", faults.cloud_answer_lost),
             request_id=str(uuid.UUID(int=number, version=4)),
         )
+
+    def _times_asked(self, method: str, path: str) -> int:
+        """Bounded: what was not asked for long begins again; not at 1, or the same luck would befall it for ever."""
+        times = self._asked.pop((method, path), self._forgotten) + 1
+        self._asked[method, path] = times
+        if len(self._asked) > _ASKED_MAX:
+            del self._asked[next(iter(self._asked))]
+            self._forgotten += 1
+        return times
 
     def _strikes(self, occasion: tuple[object, ...], fault: str, probability: float) -> bool:
         return probability > 0 and self._cloud.dice.fraction(*occasion, fault) < probability
