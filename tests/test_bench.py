@@ -26,6 +26,13 @@ def test_the_line_is_measured(benches):
     assert 0 < measured.held <= measured.busy <= 1
 
 
+def test_so_is_a_line_in_a_process_of_its_own(benches):
+    measured = benches[0].read(benches[0].started(12, 2))
+
+    assert measured["passed"] == 12
+    assert measured["peak_mb"] > 10
+
+
 def test_so_is_the_serial_sequence(benches):
     assert benches[2].devices_per_hour(2) > 0
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+import time
 
 import import_rate
 import night
 import serial
-from metered import shift
+from metered import read, shift, started
 
 from provisioner.simulator.faults import PROFILES
 
@@ -69,6 +67,17 @@ def virtual_shift(*, full):
             f"{devices:,} devices on {stations} stations: {run.passed:,} proven in {run.hours:.2f} simulated h;"
             f" {run.wall_s:.0f} s here, {run.cpu_ms_each:.1f} ms of CPU and {run.requests_each:.2f} requests a device"
         )
+    yield two_lines(5_000, 16)
+
+
+def two_lines(devices, stations):
+    """One line is one process and one core; a hall with two cores' worth of boards has two."""
+    began = time.perf_counter()
+    lines = [started(devices, stations, seed) for seed in (1, 2)]
+    passed = sum(read(line)["passed"] for line in lines)
+    took = time.perf_counter() - began
+    boards = f"{2 * devices:,} devices on {2 * stations} stations"
+    return f"{boards} as two lines side by side, a process each: {passed:,} proven, {took:.0f} s here"
 
 
 def cpu(*, full):
@@ -82,8 +91,7 @@ def memory(*, full):
     """peak memory of a whole run, line and world together, each in a process of its own"""
     before = None
     for devices in (1_000, 10_000, *((100_000,) if full else ())):
-        script = [sys.executable, str(Path(__file__).with_name("metered.py")), str(devices)]
-        peak = float(subprocess.run(script, check=True, capture_output=True, text=True).stdout)
+        peak = read(started(devices, 32))["peak_mb"]
         grown = f", {(peak - before[1]) * 1024 / (devices - before[0]):6.2f} KiB more a device" if before else ""
         yield f"{devices:>7,} devices on 32 stations: {peak:6.0f} MB{grown}"
         before = (devices, peak)

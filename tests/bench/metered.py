@@ -10,6 +10,7 @@ import gc
 import io
 import json
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -198,6 +199,21 @@ def _measured(work, end, meter, factory):
     )
 
 
-if __name__ == "__main__":  # the memory benchmark's own process: work so many devices and print its peak in MB
-    shift(int(sys.argv[1]), 32)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+def started(devices, stations, seed=1):
+    """The same in a process of its own, which prints what `read` gives."""
+    script = [sys.executable, __file__, str(devices), str(stations), str(seed)]
+    return subprocess.Popen(script, stdout=subprocess.PIPE, text=True)
+
+
+def read(process):
+    """What the process measured: its peak in MB, how many it proved, and its exit code."""
+    told, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the shift of its own process ended with {process.returncode}")
+    return json.loads(told)
+
+
+if __name__ == "__main__":
+    run = shift(int(sys.argv[1]), int(sys.argv[2]), seed=int(sys.argv[3]))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"peak_mb": peak, "passed": run.passed, "exit_code": run.exit_code}))
