@@ -12,13 +12,16 @@ from provisioner.journal.reader import replay
 from provisioner.simulator import injected
 from provisioner.simulator.checkers import Truth, check_all
 from provisioner.simulator.cloud.sim_cloud import SimCloud
+from provisioner.simulator.factory_wifi import TEST_ROUTER
+from provisioner.simulator.leaks import secrets_of
 from provisioner.simulator.world import World
 
 
 def contradictions(world: World, cloud: SimCloud, journal: Path, owners: Mapping[str, str | None]) -> list[str]:
     """What the factory's history says against the journal; `owners` is what the manifest wants for each device."""
     truth = Truth(records=list(replay(journal)), photons=world.history, cloud=cloud, listed=owners, visited=set(owners))
-    return check_all(truth)
+    leaks = secrets_of(cloud, TEST_ROUTER.password).leaks_under(journal.parent)
+    return [*check_all(truth), *(f"a secret was written: {leak}" for leak in leaks)]
 
 
 def show_injected(world: World, cloud: SimCloud, journal: Path, console: Console) -> None:
@@ -42,7 +45,7 @@ def report(wrong: Sequence[str], console: Console) -> None:
         say(
             console,
             "Checked against the factory's own history: no false PASS, no write to a stranger, no claim code used "
-            "twice, no take-over, one outcome each.",
+            "twice, no take-over, one outcome each, no secret in any file.",
         )
 
 

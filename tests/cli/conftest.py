@@ -1,4 +1,7 @@
-"""A bench for the real commands: a folder with settings and a manifest, and a simulated cloud they can call."""
+"""A bench for the real commands: a folder with settings and a manifest, and a simulated cloud they can call.
+
+What every command said and left, temporary files included, is looked through for secrets (F35).
+"""
 
 import io
 import json
@@ -19,6 +22,7 @@ from provisioner.simulator.cloud.http import cloud_app
 from provisioner.simulator.cloud.serving import serve_cloud
 from provisioner.simulator.cloud.sim_cloud import SimCloud
 from provisioner.simulator.faults import Dice, Faults
+from provisioner.simulator.leaks import secrets_of
 
 ROOT = Path(__file__).parents[2]
 WIFI_PASSWORD = "a-password-of-this-bench"
@@ -53,11 +57,19 @@ class Bench:
 
     async def app(self, scope, receive, send):
         if scope["type"] == "http":
-            self.calls.append(f"{scope['method']} {scope['path']}")
+            query = scope["query_string"].decode()
+            self.calls.append(f"{scope['method']} {scope['path']}{'?' * bool(query)}{query}")
         await cloud_app(self.cloud)(scope, receive, send)
 
     def called(self, word):
         return [call for call in self.calls if word in call]
+
+    @property
+    def temporary(self):
+        """Where its commands' temporary files go."""
+        folder = self.folder / "tmp"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     @property
     def runs(self):
@@ -86,7 +98,8 @@ class Bench:
     def env(self, **changes):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PROVISIONER_")}
         secrets = {"PROVISIONER_CLIENT_SECRET": self.cloud.client_secret, "PROVISIONER_WIFI_FACTORY_2G": WIFI_PASSWORD}
-        wanted = {**kept, "PYTHONPATH": str(ROOT), **secrets, **self.environment, **changes}
+        where = {"PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary)}
+        wanted = {**kept, **where, **secrets, **self.environment, **changes}
         return {name: value for name, value in wanted.items() if value is not None}
 
     async def start(self, *args, task_status):
@@ -125,12 +138,20 @@ class Bench:
                 cwd=self.folder,
                 env=self.env(**changes),
             )
-        return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return self.searched(Said(done.returncode, done.stdout.decode(), done.stderr.decode()))
+
+    def searched(self, said):
+        """The same, after looking for secrets in it and in this folder."""
+        canaries = secrets_of(self.cloud, WIFI_PASSWORD)
+        shown = {"stdout": said.out, "stderr": said.err, "requests": "\n".join(self.calls)}
+        leaks = [leak for where, text in shown.items() for leak in canaries.leaks_in(text.encode(), where)]
+        assert [*leaks, *canaries.leaks_under(self.folder)] == []
+        return said
 
     async def call(self, *args, stdin=b"", **changes):
         """As `run`, but in a thread of this process, which starts at once: for commands that take no signals."""
         with trio.fail_after(60):
-            return await trio.to_thread.run_sync(self._call, [str(arg) for arg in args], stdin, changes)
+            return self.searched(await trio.to_thread.run_sync(self._call, [str(arg) for arg in args], stdin, changes))
 
     def _call(self, args, stdin, changes):
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))

@@ -1,7 +1,7 @@
 """A whole factory in virtual time: the real `app.run` and its own clients over the virtual network, under a MockClock.
 
 What a scenario changes: the boards and how they behave, the cloud's state, the settings. What it asks: the journal,
-the outcome of each device, and the checkers.
+the outcome of each device, and the checkers. Every run is looked through for secrets, asked or not (F35).
 """
 
 import io
@@ -13,6 +13,9 @@ import trio
 from rich.console import Console
 
 from provisioner import app
+from provisioner.console.reports.page import as_html
+from provisioner.console.reports.run_report import RunReport
+from provisioner.console.reports.tables import as_csv, as_json, as_junit
 from provisioner.demo.files import CUSTOMER_CLAIM, LineFile, TrayFile
 from provisioner.demo.virtual import VirtualFactory
 from provisioner.errors import ExitCode
@@ -24,6 +27,7 @@ from provisioner.simulator.cloud.http import cloud_app
 from provisioner.simulator.cloud.sim_cloud import CloudRules
 from provisioner.simulator.factory_wifi import TEST_ROUTER
 from provisioner.simulator.faults import PROFILES
+from provisioner.simulator.leaks import secrets_of
 from provisioner.simulator.operators import Habits
 
 CUSTOMER = CUSTOMER_CLAIM
@@ -58,6 +62,7 @@ class Factory:
         self.listed = []
         self.strangers = []
         self.requests = []
+        self.addresses = []
         self.stop = self.orders = None
         self.history = []
 
@@ -66,6 +71,7 @@ class Factory:
 
         async def asgi(scope, receive, send):
             self.requests.append((scope["method"], scope["path"], trio.current_time()))
+            self.addresses.append(scope["raw_path"] + b"?" + scope["query_string"])
             if self.world.radio.uplink_away():
                 raise AssertionError(f"{scope['method']} {scope['path']} while the uplink is away")
             await inner(scope, receive, send)
@@ -129,6 +135,8 @@ class Factory:
                 nursery.start_soon(during, self)
             end = await self.virtual.run(job, console=console, stop=self.stop, outside=outside)
             nursery.cancel_scope.cancel()
+        if leaks := self.leaks(end.journal):
+            raise AssertionError("\n".join(leaks))
         return End(self, end)
 
     def history_so_far(self, event):
@@ -136,10 +144,26 @@ class Factory:
         run = newest(self.runs_dir)
         return [record for record in replay(run.journal) if record.event == event] if run else []
 
+    def leaks(self, journal):
+        """Secrets in the files, on the screen, in reports of every form, and in addresses; there may be none."""
+        canaries = secrets_of(self.cloud, TEST_ROUTER.password, self.wifi_password)
+        shown = {"the screen": self.screen.getvalue().encode(), "addresses": b"\n".join(self.addresses)}
+        shown |= {form: text.encode() for form, text in reports_of(journal).items()}
+        return [
+            *canaries.leaks_under(self.folder),
+            *(leak for where, data in shown.items() for leak in canaries.leaks_in(data, where)),
+        ]
+
     async def work(self, command="run", *, during=None):
         """The world and one run in it."""
         async with self.alive():
             return await self.run(command, during=during)
+
+
+def reports_of(journal):
+    """The reports of a run, by the name of their form."""
+    report = RunReport.of(replay(journal))
+    return {write.__name__: write(report) for write in (as_html, as_csv, as_json, as_junit)}
 
 
 class End:

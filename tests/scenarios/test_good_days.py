@@ -3,7 +3,9 @@
 import pytest
 from factory import CUSTOMER, GOOD
 
+from provisioner.console.stopped import leaves_of
 from provisioner.errors import ExitCode
+from provisioner.secrets import ClaimCode
 
 
 async def test_a_tray_ends_proven_and_owned_by_its_customer(factory, autojump_clock):
@@ -162,3 +164,17 @@ async def test_a_proof_of_membership_does_not_count_when_the_manifest_now_wants_
     assert [visited.outcome(board) for board in boards] == [("confirmed", None)] * 2
     assert len(visited.events("connect.accepted")) == 2
     assert visited.wrong == []
+
+
+async def test_f35_a_run_that_wrote_a_claim_code_would_be_caught(factory, autojump_clock, monkeypatch):
+    """The canary scan looks at what the line really writes: here the journal gets the code itself for its name."""
+    monkeypatch.setattr(ClaimCode, "fingerprint", property(lambda code: code.reveal()))
+    bench = factory()
+    bench.boards(1)
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await bench.work()
+
+    (assertion,) = leaves_of(caught.value)
+    assert "journal.jsonl: claim code 1, as it is" in str(assertion)
+    for journal in bench.runs_dir.rglob("journal.jsonl"):
+        journal.unlink()  # what it leaves is looked through once more after the test

@@ -23,9 +23,13 @@ PUBLIC_CLIENTS = {"particle": "particle", "particle-api": "particle-api", "parti
 
 
 class Mint:
-    """Makes what must look random: IDs, tokens, claim codes. The nth of one name is always the same."""
+    """Makes what must look random: IDs, tokens, claim codes. The nth of one name is always the same.
+
+    `secrets` are all that were made, by text, with what they are: canaries, to be looked for in whatever a run wrote.
+    """
 
     def __init__(self, dice: Dice) -> None:
+        self.secrets: dict[str, str] = {}
         self._dice = dice
         self._made: Counter[tuple[str, str]] = Counter()
 
@@ -33,13 +37,21 @@ class Mint:
         """So many hex digits for this kind of thing, of this name."""
         return f"{self._roll(kind, name).getrandbits(4 * digits):0{digits}x}"
 
+    def secret(self, digits: int, kind: str, name: str) -> str:
+        """`hex`, of what nobody may see."""
+        text = self.hex(digits, kind, name)
+        self.secrets[text] = kind
+        return text
+
     def number(self, below: int, kind: str, name: str) -> int:
         """A number from 0 up to but not including `below`."""
         return self._roll(kind, name).randrange(below)
 
     def claim_code(self, owner: str) -> str:
         """63 characters of the base64 alphabet."""
-        return "".join(self._roll("claim code", owner).choices(_BASE64, k=CLAIM_CODE_CHARACTERS))
+        text = "".join(self._roll("claim code", owner).choices(_BASE64, k=CLAIM_CODE_CHARACTERS))
+        self.secrets[text] = "claim code"
+        return text
 
     def _roll(self, kind: str, name: str) -> random.Random:
         self._made[kind, name] += 1
@@ -156,7 +168,7 @@ class Accounts:
     ) -> SimClient:
         """Make an OAuth client of a product, or of an account; its ID is `<name>-<4 digits>` unless given."""
         identity = client_id or f"{name}-{1000 + self._mint.number(9000, 'client id', name)}"
-        secret = self._mint.hex(40, "client secret", identity)
+        secret = self._mint.secret(40, "client secret", identity)
         client = SimClient(identity, secret, name, kind, product.id if product else None, owner_id)
         self.clients[identity] = client
         return client
@@ -185,8 +197,8 @@ class Accounts:
         subject = f"{kind.value} {product_id} {account.username if account else client_id}"
         token = SimToken(
             kind,
-            self._mint.hex(40, "token", subject),
-            self._mint.hex(40, "refresh token", subject),
+            self._mint.secret(40, "token", subject),
+            self._mint.secret(40, "refresh token", subject),
             client_id,
             account,
             product_id,

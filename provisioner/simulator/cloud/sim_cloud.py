@@ -71,7 +71,7 @@ class SimCloud:
         self.client_id = client.id
         self.client_secret = client.secret
         self.account = ACCOUNT
-        self.password = self.mint.hex(16, "password", ACCOUNT)
+        self.password = self.mint.secret(16, "password", ACCOUNT)
         self.user_token = self.add_user(ACCOUNT, password=self.password, products=(self.product,))
 
     # --- arranging a scenario ---

@@ -1,0 +1,30 @@
+"""For all tests: whatever a simulated factory made secret is looked for in every file the test left behind (F35)."""
+
+import pytest
+
+from provisioner.simulator.cloud.accounts import Mint
+from provisioner.simulator.factory_wifi import TEST_ROUTER
+from provisioner.simulator.leaks import Canaries, named
+
+# `simulate` and the contract suites hand the simulated cloud's secrets to other people's clients, as they must.
+TOLD_ON_PURPOSE = ("tests/contracts/",)
+
+
+@pytest.fixture(autouse=True)
+def no_secret_is_left(request, monkeypatch):
+    """Fails a test whose folder holds a secret of any simulated cloud that lived in it."""
+    mints = []
+    make = Mint.__init__
+
+    def noted(mint, *args):
+        mints.append(mint)
+        make(mint, *args)
+
+    monkeypatch.setattr(Mint, "__init__", noted)
+    yield
+    secrets = {text: kind for mint in mints for text, kind in mint.secrets.items()}
+    folder = request.node.funcargs.get("tmp_path")
+    if not secrets or folder is None or request.node.nodeid.startswith(TOLD_ON_PURPOSE):
+        return
+    canaries = Canaries(named(secrets | {TEST_ROUTER.password: "Wi-Fi password"}))
+    assert canaries.leaks_under(folder) == []
