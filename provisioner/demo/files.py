@@ -35,12 +35,13 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True)
 class TrayFile:
-    """One tray: its boards, how it is written, and a claim policy of its own (YAML), if it has one."""
+    """One tray: its boards, how it is written, and a claim policy (YAML) and Wi-Fi of its own, if it has them."""
 
     id: str
     boards: Iterable[Labelled]
     form: Literal["rows", "txt", "csv"] = "rows"
     claim: str | None = None
+    wifi: str | None = None
     expect: int | None = None
 
 
@@ -67,6 +68,7 @@ def write_manifest(
         for tray in trays:
             file.write(f"  - id: {tray.id}\n")
             file.write(f"    claim: {tray.claim}\n" if tray.claim else "")
+            file.write(f"    wifi: {tray.wifi}\n" if tray.wifi else "")
             file.write(f"    expect: {tray.expect}\n" if tray.expect is not None else "")
             if tray.form == "rows":
                 file.write("    devices:\n")

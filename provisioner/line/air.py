@@ -66,6 +66,13 @@ class Air:
         self._heard: dict[str, _Heard] = {}
         self._keys: dict[DeviceID, set[str]] = {}  # where each device answered last
         self._told: set[str] = set()  # whose devices were told to connect and are not settled
+        self._earlier: dict[str, tuple[DeviceID, bool]] = {}
+
+    def knew(self, key: str, device: DeviceID, *, settled: bool) -> None:
+        """An earlier run found this device there, and it has its outcome, or is in doubt: should it be heard again, it
+        is as if that run had gone on. (Old firmware beacons on while it is online: a rack of proven boards must not
+        look like an adapter that joins nothing.)"""
+        self._earlier[key] = device, settled
 
     def hear(self, networks: Sequence[SetupNetwork]) -> list[CameBack]:
         """Take in one fresh scan; return the devices that came back after being told to connect."""
@@ -146,8 +153,12 @@ class Air:
                 heard.leave_alone_until_s = -math.inf
 
     def gone(self, network: SetupNetwork, *, now_s: float) -> None:
-        """It was not there when an adapter came, or vanished under one: what was heard before says nothing now."""
-        self._heard[network.key].gone_s = now_s
+        """It was not there when an adapter came, or vanished under one: what was heard before says nothing now.
+
+        Nobody was looked at, so a second look is still to come.
+        """
+        heard = self._heard[network.key]
+        heard.gone_s, heard.looked_twice = now_s, False
 
     def no_lease(self, network: SetupNetwork) -> None:
         """Its DHCP server gave no address (facts: photon-softap T14: an address of our own works)."""
@@ -181,6 +192,14 @@ class Air:
         for key in self._keys.get(device, ()):
             heard = self._heard[key]
             heard.leave_alone_until_s, heard.misses, heard.settled, heard.looked_twice = -math.inf, 0, False, False
+
+    def returned(self, device: DeviceID) -> None:
+        """The device has no outcome after all, and a station shall have it: nothing that was noted while none might
+        (it is in doubt, so it was left alone) counts any more."""
+        self.settled(device)
+        for key in self._keys.get(device, ()):
+            heard = self._heard[key]
+            heard.settled, heard.leave_alone_until_s = False, -math.inf
 
     def may_be_another(self, network: SetupNetwork) -> bool:
         """Whether another unit may answer there than the settled one that did: a network that is still heard long
@@ -218,6 +237,9 @@ class Air:
             if len(self._heard) >= HEARD_MAX:
                 self._forget_oldest()
             heard = self._heard[network.key] = _Heard(network.ssid, free_since_s=network.heard_s)
+            if network.key in self._earlier:
+                heard.device, heard.settled = self._earlier[network.key]
+                self._keys.setdefault(heard.device, set()).add(network.key)
         return heard
 
     def _forget_oldest(self) -> None:

@@ -246,7 +246,8 @@ class Confirmer:
         failure = _why(awaiting)
         if self._comes_again(awaiting, failure):
             self._journal.append("device.returned", **row_of(awaiting.device), **why_of(failure))
-            self._let_go(awaiting)
+            self._room.remove(awaiting)
+            self._air.returned(awaiting.device.id)
         else:
             self._finish(awaiting, Outcome.UNKNOWN if isinstance(failure, NotProven) else Outcome.FAIL, failure)
 
@@ -268,15 +269,12 @@ class Confirmer:
             evidence=self._evidence(awaiting),
             **why_of(failure),
         )
-        self._let_go(awaiting)
+        self._room.remove(awaiting)
+        self._air.settled(device.id)
         if outcome is Outcome.PASS and awaiting.wanted.visited:
             self._hold.device_passed()
         elif isinstance(failure, WifiCredentialsRejected):
             self._hold.device_met(failure, device.id)
-
-    def _let_go(self, awaiting: Awaiting) -> None:
-        self._room.remove(awaiting)
-        self._air.settled(awaiting.device.id)
 
     @staticmethod
     def _evidence(awaiting: Awaiting) -> dict[str, str | bool | None]:

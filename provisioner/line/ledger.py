@@ -197,7 +197,10 @@ def _time(value: object) -> datetime | None:
 
 @dataclass(slots=True)
 class Earlier:
-    """One device as earlier runs left it: the last final record, and an intention to connect without a final."""
+    """One device as earlier runs left it: the last final record, and an intention to connect without a final.
+
+    `network` is the key of the setup network where it last answered, empty if it never did.
+    """
 
     outcome: Outcome | None = None
     code: str = ""
@@ -207,6 +210,7 @@ class Earlier:
     handshake_before: datetime | None = None
     cloud_from: datetime | None = None
     evidence: Mapping[str, JSON] | None = None
+    network: str = ""
 
 
 class History:
@@ -227,6 +231,8 @@ class History:
             entry.cloud_from = _time(evidence.get("cloud_from"))
         elif record.event == "connect.refused":
             self._entry(record.device).connecting = False
+        elif record.event == "device.identified":
+            self._entry(record.device).network = record.bssid or record.ssid or ""
         elif record.event == "device.restored":
             self._devices.pop(DeviceID(record.device), None)  # taken back on purpose: it begins from the beginning
         elif record.outcome is not None and record.event.startswith("device."):
@@ -240,6 +246,10 @@ class History:
     def of(self, device: DeviceID) -> Earlier | None:
         """What earlier runs know of this device."""
         return self._devices.get(device)
+
+    def networks(self) -> Iterator[tuple[str, DeviceID]]:
+        """The setup networks on which devices answered, by key, each with the device that did last."""
+        return ((earlier.network, device) for device, earlier in self._devices.items() if earlier.network)
 
     def _entry(self, device: str) -> Earlier:
         return self._devices.setdefault(DeviceID(device), Earlier())

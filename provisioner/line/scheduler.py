@@ -163,11 +163,21 @@ class _Run:
     async def prepare(self) -> None:
         """Bring every device to the point where stations, or nobody, need to touch it."""
         todo = self.books.carry_over()
+        self._know_the_air()
         if self.importer is None:
             for device in todo:
                 self.parts.journal.append("device.imported", **row_of(device), code="no_product")
             return
         await self._import(self.importer, todo)
+
+    def _know_the_air(self) -> None:
+        """Whose network is whose, from earlier runs: of boards that are proven, or in doubt. Others are met anew."""
+        ledger, history = self.parts.ledger, self.parts.history
+        for key, device in history.networks():
+            if device in self.parts.manifest:
+                settled, earlier = ledger[device].state is State.CONFIRMED, history.of(device)
+                if settled or (earlier is not None and earlier.connecting):
+                    self.air.knew(key, device, settled=settled)
 
     async def _import(self, importer: Importer, todo: list[ListedDevice]) -> None:
         await self._patiently(importer.look, todo)

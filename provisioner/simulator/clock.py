@@ -32,6 +32,10 @@ class SimClock:
         """The cloud's time of day (UTC). Not the computer's: the two must never be compared."""
         return self.epoch + timedelta(seconds=self.seconds())
 
+    def jump(self, seconds: float) -> None:
+        """The computer slept so long: the world's time went on, trio's did not (it does not count a suspend)."""
+        self._started_s = trio.current_time() - (self.seconds() + seconds) / self.speed
+
     async def sleep(self, seconds: float) -> None:
         """Wait so many simulated seconds. (As `trio.sleep`, at half its price: a shift sleeps a million times.)"""
         if seconds <= 0:

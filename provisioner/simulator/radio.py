@@ -216,6 +216,10 @@ class SimRadio:
         if self._sick_until_s.get(adapter) == math.inf:
             raise AdapterUnavailable(f"adapter {printable(adapter)} is gone", backend_code="sim:no-device")
 
+    def repair_adapters(self) -> None:
+        """Whatever is sick or unplugged works again."""
+        self._sick_until_s.clear()
+
     def scripted(self, adapter: str, act: Act, failure: SwitchError) -> None:
         """Make the next such act of this adapter fail like this; several add up."""
         self._scripted[adapter, act].append(failure)

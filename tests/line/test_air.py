@@ -136,6 +136,48 @@ def test_a_settled_network_that_is_heard_long_after_is_worth_one_look(air):
     assert not air.may_be_another(network(1, heard_s=140))
 
 
+def test_a_second_look_that_found_nobody_is_still_to_come(air):
+    only = network(1)
+    choose(air, [only])
+    air.learn(only, ID)
+    air.settled(ID)
+    air.give_back(only, now_s=1.0)
+    late = network(1, heard_s=40)
+    air.look_twice(late)
+
+    assert not air.may_be_another(late)
+
+    air.gone(late, now_s=41)
+
+    assert air.may_be_another(network(1, heard_s=50))
+
+
+def test_what_an_earlier_run_found_there_is_known_when_it_is_heard_again(air):
+    proven, in_doubt = network(1), network(2)
+    air.knew(proven.key, ID, settled=True)
+    air.knew(in_doubt.key, DeviceID("3b0021001747353236343034"), settled=False)
+    air.hear([proven, in_doubt, network(3)])
+
+    assert air.device_of(proven.key) == ID
+    assert air.may_be_another(proven)
+    assert not air.may_be_another(in_doubt)
+    assert air.device_of(network(3).key) is None
+
+
+def test_a_device_that_is_returned_is_free_at_once(air):
+    only = network(1)
+    choose(air, [only])
+    air.learn(only, ID)
+    air.leave_alone(only, until_s=math.inf)
+    air.give_back(only, now_s=0.0)
+
+    assert choose(air, [network(1, heard_s=1)], now_s=1) is None
+
+    air.returned(ID)
+
+    assert choose(air, [network(1, heard_s=2)], now_s=2) is not None
+
+
 def test_a_settled_device_coming_back_is_no_news(air):
     there = network(1)
     choose(air, [there])

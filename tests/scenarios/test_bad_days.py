@@ -7,6 +7,7 @@ import trio
 from factory import GOOD
 
 from provisioner.errors import ExitCode
+from provisioner.simulator.factory_wifi import TEST_ROUTER
 from provisioner.simulator.faults import PROFILES
 from provisioner.simulator.operators import Habits
 from provisioner.simulator.photon.firmware import RELEASES, V0_6_0
@@ -319,6 +320,42 @@ async def test_old_firmware_that_beacons_on_while_it_is_online_is_proven_and_dra
 
     end.good(**{"pass": 8})
     assert end.events("station.drained") == []
+
+
+async def test_a_board_in_doubt_that_listens_already_is_visited_as_soon_as_the_cloud_has_said_no(
+    factory, autojump_clock
+):
+    """F2: stations meet it while the cloud is still asked about it; that must not cost it its turn in this run."""
+    line = factory(stations=2, wifi_password="not the password")
+    line.boards(3)
+    async with line.alive():
+        with trio.move_on_after(45):
+            await line.run()
+        await trio.sleep(60)
+        line.wifi_password = TEST_ROUTER.password
+        end = await line.run()
+
+    assert end.events("device.resumed")
+    assert (end.exit, end.outcomes()) == (GOOD, {"pass": 3}), end.screen
+
+
+async def test_a_rack_of_proven_boards_that_beacon_on_drains_no_station_of_the_next_run(factory, autojump_clock):
+    """It is as if the first run had gone on: their networks are known, and looked at once, not held against it."""
+    line = factory(stations=1, habits=Habits(handling_s=(0.1, 0.2)))
+    rack, late = line.boards(7, firmware=V0_6_0), line.boards(1)
+    async with line.alive(bring=False):
+        line.world.start_operators(rack, line.habits)
+        await line.run()
+
+        async def later(_):
+            await trio.sleep(120)
+            line.world.start_operators(late, line.habits)
+
+        end = await line.run(during=later)
+
+    assert len(end.events("device.carried")) == 7
+    assert end.events("station.drained") == []
+    end.good(**{"pass": 8})
 
 
 async def test_every_firmware_in_one_tray_is_proven(factory, autojump_clock):

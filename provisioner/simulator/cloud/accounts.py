@@ -12,6 +12,7 @@ import random
 import string
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from provisioner.secrets import CLAIM_CODE_CHARACTERS
 from provisioner.simulator.cloud.rules import CloudRules, oauth_refused
@@ -173,6 +174,12 @@ class Accounts:
         self.clients[identity] = client
         return client
 
+    def rotate_secret(self, client_id: str) -> str:
+        """Give an OAuth client another secret; the old one is wrong from now on, its tokens live on."""
+        secret = self._mint.hex(40, "client secret", client_id)
+        self.clients[client_id] = replace(self.clients[client_id], secret=secret)
+        return secret
+
     def client(self, client_id: str, secret: str) -> SimClient:
         """The client with these credentials. Raises Refused (invalid_client)."""
         found = self.clients.get(client_id)
@@ -238,6 +245,13 @@ class Accounts:
         token = self._tokens.pop(access, None)
         if token is not None:
             self._refresh.pop(token.refresh, None)
+
+    def revoke_kind(self, kind: TokenKind) -> int:
+        """Forget every token of a kind; returns how many there were."""
+        found = [access for access, token in self._tokens.items() if token.kind is kind]
+        for access in found:
+            self.revoke(access)
+        return len(found)
 
     def revoke_all(self, account: SimAccount) -> None:
         """Forget every token of an account."""
