@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from provisioner.errors import (
     SwitchError,
     WrongPlatform,
 )
-from provisioner.job import Prepared, RunSecrets, stations_of
+from provisioner.job import Prepared, RunSecrets, serial_scanners_of, stations_of
 from provisioner.journal.disk import REAL_DISK, Disk
 from provisioner.journal.writer import Journal, new_run_id, open_journal
 from provisioner.line.air import Suffixes
@@ -46,13 +47,15 @@ from provisioner.line.labels import Labels
 from provisioner.line.ledger import History, Ledger
 from provisioner.line.orders import Orders
 from provisioner.line.rows import why_of
-from provisioner.line.scan_desk import Scan, ScanDesk, Scans
+from provisioner.line.scan_desk import ScanDesk, Scans
 from provisioner.line.scan_text import Framing
 from provisioner.line.scheduler import Parts, Stop, run_line
 from provisioner.logs import configure_logs
 from provisioner.model import Outcome
 from provisioner.network import backends
 from provisioner.network.switcher import NetworkSwitcher, SwitcherFactory, Uplink
+from provisioner.scanner.device import scans_from_device
+from provisioner.scanner.terminal import scans_from_terminal
 from provisioner.softap.client import SoftAPClient
 
 _END = {
@@ -66,7 +69,6 @@ _END = {
 }
 PHOTONS = (6, 8)  # platform IDs: Photon, P1 (facts: particle-cloud 3)
 BREAKER_FILE = "auth-breaker.json"
-SCAN_BYTES_MAX = 4096
 
 
 def _boot_time() -> float:
@@ -241,27 +243,25 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
             yield error
 
 
-async def scans_from_stdin(desk: ScanDesk) -> None:
-    """Lines of standard input, as a keyboard-type scanner sends them, without blocking the line."""
-    async with trio.lowlevel.FdStream(os.dup(0)) as stream:
-        rest = b""
-        async for chunk in stream:
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                if text := line.decode("utf-8", "replace").strip():
-                    await desk.wait_free()
-                    desk.put(Scan(text, "terminal"))
-            if len(rest) > SCAN_BYTES_MAX:
-                rest = b""
-    desk.no_more()
+def scanners_of(prepared: Prepared) -> list[Callable[[ScanDesk], Awaitable[None]]]:
+    """What reads the scanners of a job in scanner mode: the serial ones, and this terminal."""
+    if not prepared.job.scanner:
+        return []
+    serial = [
+        partial(scans_from_device, path=one.path, station=one.station, baud=one.baud)
+        for one in serial_scanners_of(prepared)
+    ]
+    return [*serial, partial(scans_from_terminal, alone=not serial)]
 
 
 def _scan_desk(prepared: Prepared, journal: Journal, ledger: Ledger, orders: Orders) -> ScanDesk:
     """Where this run's scans are put."""
-    settings = prepared.settings
-    labels = Labels(prepared.manifest, Suffixes(prepared.manifest), Framing(), setup_prefix=settings.softap.prefix)
+    settings, scanner = prepared.settings, prepared.settings.scanner
+    framing = Framing(scanner.prefix, scanner.suffix, scanner.command_prefix)
+    own = {one.station for one in serial_scanners_of(prepared) if one.station is not None}
+    labels = Labels(prepared.manifest, Suffixes(prepared.manifest), framing, setup_prefix=settings.softap.prefix)
 
-    return ScanDesk(journal, ledger, labels, orders=orders.give, operator=settings.operator)
+    return ScanDesk(journal, ledger, labels, orders=orders.give, own=own, operator=settings.operator)
 
 
 # --- the parts ---

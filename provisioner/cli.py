@@ -125,7 +125,14 @@ def import_(
 @commands.command()
 @click.argument("manifest", type=FILE)
 @click.option("--station", "stations", multiple=True, metavar="NAME", help="Work this station only; repeatable.")
-@click.option("--scanner", is_flag=True, help="One board per scan: labels are read from standard input.")
+@click.option("--scanner", is_flag=True, help="One board a scan: scan its label into this terminal or page.")
+@click.option(
+    "--scanner-device",
+    "scanner_devices",
+    multiple=True,
+    metavar="[STATION=]PATH",
+    help="A serial scanner, such as /dev/ttyACM0; repeatable. Without it, those of the settings.",
+)
 @common
 @click.pass_context
 def run(
@@ -135,15 +142,22 @@ def run(
 
     Running it again on the same manifest goes on where it stopped.
 
+    \b
     Example: provisioner run config/manifests/example.yaml --station A
+             provisioner run config/manifests/example.yaml --scanner
+             provisioner run config/manifests/example.yaml --scanner-device A=/dev/ttyACM0
     """
     from provisioner import app
     from provisioner.job import Job, prepare
 
     require_settings(config)
-    outside = app.Outside(scanners=[app.scans_from_stdin] if options["scanner"] else [])
-    job = Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=options["scanner"])
-    context.exit(_run_and_show(prepare(job, outside.environment), outside, as_json=as_json))
+    outside = app.Outside()
+    devices = options["scanner_devices"]
+    scanner = options["scanner"] or bool(devices)
+    job = Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=scanner, scanner_devices=devices)
+    prepared = prepare(job, outside.environment)
+    outside = replace(outside, scanners=app.scanners_of(prepared))
+    context.exit(_run_and_show(prepared, outside, as_json=as_json))
 
 
 @commands.group()

@@ -14,7 +14,7 @@ from provisioner.errors import (
     StationMissing,
 )
 from provisioner.line.manifest import Manifest, load_manifest
-from provisioner.model import ClaimTo, WifiProfile
+from provisioner.model import ClaimTo, WifiProfile, printable
 from provisioner.secrets import Secret
 from provisioner.settings import LoadedSettings, SecretSource, Settings, StationSettings, load_settings
 
@@ -29,6 +29,7 @@ class Job:
     runs_dir: Path
     stations: Sequence[str] = ()
     scanner: bool = False
+    scanner_devices: Sequence[str] = ()  # PATH, or STATION=PATH
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,32 @@ def stations_of(prepared: Prepared) -> list[StationSettings]:
     """The stations this job works: all of the settings, or the ones it names."""
     wanted = prepared.job.stations
     return [station for station in prepared.settings.stations if not wanted or station.name in wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class SerialScanner:
+    """A scanner on a serial device. Without a station its scans go to whichever is free."""
+
+    path: str
+    station: str | None
+    baud: int = 9600
+
+
+def serial_scanners_of(prepared: Prepared) -> list[SerialScanner]:
+    """The serial scanners of this job: those the command line names, else those of the settings."""
+    stations = stations_of(prepared)
+    if not prepared.job.scanner_devices:
+        return [SerialScanner(one.scanner, one.name, one.scanner_baud) for one in stations if one.scanner]
+    only = stations[0].name if len(stations) == 1 else None
+    found: list[SerialScanner] = []
+    for text in prepared.job.scanner_devices:
+        name, _, path = text.rpartition("=")
+        if name and name not in {station.name for station in stations}:
+            raise StationMissing(f"no station named {printable(name)} for the scanner {printable(path)}")
+        if path in {one.path for one in found}:
+            raise InputRefused(f"{printable(path)} is named twice", remedy="Name each scanner once.")
+        found.append(SerialScanner(path, name or only))
+    return found
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,16 @@ class StationSettings(_Part):
     switcher: str = "manual"
     adapter: str = ""
     uplink: Literal["separate", "shared"] = "separate"
+    scanner: Annotated[str, Field(pattern=r"^(/.*)?$", max_length=255)] = ""  # the device of a serial one of its own
+    scanner_baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
+
+
+class ScannerSettings(_Part):
+    """What this site's scanners send around each label. CR, LF, TAB, STX, ETX and AIM identifiers go by themselves."""
+
+    prefix: Annotated[str, Field(max_length=16)] = ""
+    suffix: Annotated[str, Field(max_length=16)] = ""
+    command_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9.]{3,16}$")] = "PVCTL"  # of command barcodes and badges
 
 
 class SoftAPSettings(_Part):
@@ -174,6 +184,9 @@ def _stations_told_apart(stations: tuple[StationSettings, ...]) -> tuple[Station
     adapters = [(station.switcher, station.adapter) for station in stations if station.adapter]
     if len(set(adapters)) != len(adapters):
         raise ValueError("two stations use the same adapter; one adapter serves one station")
+    scanners = [station.scanner for station in stations if station.scanner]
+    if len(set(scanners)) != len(scanners):
+        raise ValueError("two stations have the same scanner; give each its own, or none of them one")
     return stations
 
 
@@ -186,6 +199,7 @@ class Settings(_Part):
     cloud: CloudSettings = CloudSettings()
     wifi: Annotated[Mapping[str, WifiSettings], AfterValidator(_profiles_told_apart)] = {}
     stations: Annotated[tuple[StationSettings, ...], AfterValidator(_stations_told_apart)] = ()
+    scanner: ScannerSettings = ScannerSettings()
     softap: SoftAPSettings = SoftAPSettings()
     budgets: Budgets = Budgets()
     limits: Limits = Limits()
@@ -196,7 +210,7 @@ class Settings(_Part):
         return WifiProfile(name, found.ssid, SecurityType.parse(found.security), found.channel)
 
 
-_SECTIONS = (Settings, CloudSettings, WifiSettings, StationSettings, SoftAPSettings, Budgets, Limits)
+_SECTIONS = (Settings, CloudSettings, WifiSettings, StationSettings, ScannerSettings, SoftAPSettings, Budgets, Limits)
 _KNOWN_KEYS = frozenset(key for section in _SECTIONS for key in section.model_fields)  # to suggest for a misspelling
 
 

@@ -183,3 +183,11 @@ class ScannedNotHeard(ScanRefused):
     code = "scanned_not_heard"
     word = "NOT HEARD"
     remedy = "Power the board, hold SETUP until it blinks blue, then scan it again."
+
+
+class ScannerLost(ScanRefused):
+    """A serial scanner is not there, or this account may not read it. The run goes on, and looks for it again."""
+
+    code = "scanner_lost"
+    word = "SCANNER LOST"
+    remedy = "Plug the scanner in; if it is in, give this account the right to read its device (group `dialout`)."

@@ -27,6 +27,7 @@ from provisioner.errors import (
     OrderRefused,
     RefusedByImport,
     RunStopping,
+    ScannerLost,
     ScanRefused,
     ScanRepeated,
     StationBusy,
@@ -180,6 +181,15 @@ class ScanDesk:
         for place in self._places.values():
             place.end()
 
+    def scanner_lost(self, source: str, station: str | None, why: str) -> None:
+        """A scanner is not there: said once, until `scanner_found`."""
+        lost = ScannerLost(f"the scanner {printable(source)} is not there: {why}")
+        self._journal.append("scanner.lost", station=station, source=printable(source), **why_of(lost))
+
+    def scanner_found(self, source: str, station: str | None) -> None:
+        """It is there, or there again."""
+        self._journal.append("scanner.found", station=station, source=printable(source))
+
     async def wait_free(self, station: str | None = None) -> None:
         """Wait until a scan can be taken there: for labels that come from a file, which nobody would scan again."""
         while not any(place.wanted is None for place in self._candidates(station)):
@@ -196,6 +206,16 @@ class ScanDesk:
         return shared or list(self._places.values())
 
     # --- scans ---
+
+    def knows(self, scan: str) -> bool:
+        """Whether a text is a label of this manifest or a command; nothing is done about it."""
+        try:
+            text = self.labels.framing.text_of(scan)
+            if self.labels.framing.command_of(text) is None:
+                self.labels.resolve(text)
+        except ScanRefused:
+            return False
+        return True
 
     def put(self, scan: Scan) -> Answer:
         """Take a scan or refuse it, at once. Any text may come; nothing is raised for it."""
