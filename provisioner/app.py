@@ -121,8 +121,14 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
     dialogue = any(getattr(factory, "uses_terminal", False) for factory in switchers.values())
     with (
         open_journal(
-            prepared.job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time, disk=outside.disk
+            prepared.job.runs_dir,
+            run_id,
+            wall=outside.wall,
+            mono=trio.current_time,
+            disk=outside.disk,
+            operator=prepared.settings.operator,
         ) as journal,
+        trio.open_signal_receiver(*stop_signals()) as arrivals,  # from before the first record to after the last
         configure_logs(journal.path.with_name("debug.jsonl")),
         shown(screen, console=console, now_ms=journal.mono_ms, dialogue=dialogue) as display,
     ):
@@ -140,7 +146,7 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
         try:
             async with trio.open_nursery() as nursery, AsyncExitStack() as scope:
                 nursery.start_soon(display.refresh_forever)
-                nursery.start_soon(_watch_signals, stop, nursery.cancel_scope, journal)
+                nursery.start_soon(_watch_signals, arrivals, stop, nursery.cancel_scope, journal)
                 if desk is not None:
                     scope.enter_context(outside.scans.taken_by(desk))
                     for scanner in outside.scanners:
@@ -157,7 +163,7 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
                     desk=desk,
                 )
                 nursery.cancel_scope.cancel()
-            if stop.by_person:
+            if stop.asked.is_set():
                 code = ExitCode.INTERRUPTED
         except* CloudError as faults:
             fault = next(leaf for leaf in leaves(faults) if isinstance(leaf, CloudError))
@@ -210,15 +216,20 @@ async def _work(
         return await run_line(parts, stop, import_only=import_only)
 
 
-async def _watch_signals(stop: Stop, scope: trio.CancelScope, journal: Journal) -> None:
-    """The first Ctrl-C or SIGTERM ends the run between two boards, the second at once."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as arrivals:
-        async for _ in arrivals:
-            if stop.by_person or not stop.line_started:
-                stop.by_person = True
-                scope.cancel()
-            else:
-                stop.ask(journal)
+def stop_signals() -> list[signal.Signals]:
+    """What asks a run to end: Ctrl-C, a service manager, a terminal that is closed (unless `nohup` said otherwise)."""
+    wished = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    return [one for one in wished if signal.getsignal(one) is not signal.SIG_IGN]
+
+
+async def _watch_signals(arrivals: AsyncIterator[int], stop: Stop, scope: trio.CancelScope, journal: Journal) -> None:
+    """The first signal ends the run between two boards, the second at once."""
+    async for _ in arrivals:
+        if stop.by_person or not stop.line_started:
+            stop.asked.set()
+            scope.cancel()
+        else:
+            stop.ask(journal)
 
 
 async def plan_import(prepared: Prepared, outside: Outside) -> list[TrayPlan]:
@@ -326,6 +337,7 @@ def _say_started(prepared: Prepared, journal: Journal, earlier: EarlierRuns) -> 
         operator=prepared.settings.operator,
         tool=f"provisioner {version('provisioner')}",
         command=prepared.job.command,
+        cloud=prepared.settings.cloud.base_url,
         product=manifest.product or "",
         lot=manifest.lot or "",
         manifest=str(prepared.job.manifest.resolve()),
@@ -339,5 +351,7 @@ def _say_started(prepared: Prepared, journal: Journal, earlier: EarlierRuns) -> 
         stations=[station.name for station in stations_of(prepared)] if prepared.job.command == "run" else [],
         resumes=list(earlier.resumes),
     )
+    for folder in earlier.copies:
+        journal.append("journal.copy_left_out", detail=f"the folder {folder} holds a copy of another run's journal")
     for run_id, cut in earlier.torn.items():
         journal.append("journal.torn_tail_cut", detail=f"the last record of {run_id} was torn by a crash", bytes=cut)

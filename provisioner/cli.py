@@ -8,12 +8,15 @@ Rule 3: heavy parts are imported inside the commands, so `--help` and shell comp
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
 import sys
+import threading
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -313,10 +316,13 @@ def _run_and_show(prepared: Any, outside: Any, *, as_json: bool) -> ExitCode:
     from provisioner.reconcile.lists import keep_up
 
     end: app.RunEnd = trio.run(partial(app.run, prepared, outside, console=make_console(stderr=as_json)))
-    _show_end(end, as_json=as_json)
-    keep_up(
-        prepared.job.runs_dir, prepared.job.manifest, prepared.settings
-    )  # seconds after a shift of ten thousand, when nobody waits any more
+    # A second Ctrl-C must not cut off what the first one led to. Whether anybody can read it (the terminal may be gone)
+    # changes nothing: how the run ended stands in its exit code too.
+    with _deaf(), suppress(OSError):
+        _show_end(end, as_json=as_json)
+    with suppress(KeyboardInterrupt):  # the run has ended and said how; a stop now means: do not wait for this
+        # Seconds after a shift of ten thousand, when nobody waits any more.
+        keep_up(prepared.job.runs_dir, prepared.job.manifest, prepared.settings)
     return end.exit_code
 
 
@@ -352,6 +358,7 @@ for _command in (doctor, reconcile, status, show, report, restore):
 
 def main(argv: list[str] | None = None) -> None:
     """Run a command and exit with its code; the entry point of the console script."""
+    _stop_like_ctrl_c()
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")  # a terminal without some character shows its number instead
@@ -362,21 +369,52 @@ def main(argv: list[str] | None = None) -> None:
     except click.ClickException as usage:
         usage.show()
         code = ExitCode.INPUT_REFUSED
-    except BrokenPipeError:
-        code = _reader_gone()
+    except BrokenPipeError:  # `| head` has read enough: nothing is said, there is nobody to read it
+        code = ExitCode.SOME_FAILED
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the last line of defence
         code = _code_of(error)
+    _last_flush()
     if code == ExitCode.INTERRUPTED:
         # A second Ctrl-C may come while Python shuts down; it would end us by the signal instead of with 130.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(int(code or 0))
 
 
-def _reader_gone() -> ExitCode:
-    """`| head` has read enough. Nothing is said: there is nobody to read it, and Python's own last flush would try."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.SOME_FAILED
+_LIKE_CTRL_C = (signal.SIGTERM, signal.SIGHUP)  # a service manager's word, and a terminal that is closed
+
+
+def _stop_like_ctrl_c() -> None:
+    """End on them as on Ctrl-C: clean up, and exit with the same code. `nohup` is obeyed."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for one in _LIKE_CTRL_C:
+        if signal.getsignal(one) is not signal.SIG_IGN:
+            signal.signal(one, lambda *_: signal.raise_signal(signal.SIGINT))
+            atexit.register(signal.signal, one, signal.SIG_IGN)  # too late to stop anything: end with the code we have
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """For the length of the block, Ctrl-C and what is like it say nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _last_flush() -> None:
+    """What cannot be written any more (the reader or the terminal is gone) is dropped: Python's own last flush would
+    try again, and end with a code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _code_of(error: BaseException) -> ExitCode:
@@ -384,9 +422,9 @@ def _code_of(error: BaseException) -> ExitCode:
     if all(isinstance(leaf, KeyboardInterrupt) for leaf in leaves_of(error)):
         return ExitCode.INTERRUPTED
     failures = failures_of(error)
-    for failure in failures:
-        say(failure)
-    if failures:
-        return exit_code_of(failures[0])
-    traceback.print_exception(error)
-    return ExitCode.OUR_BUG
+    with suppress(OSError):  # nobody may be left to read it
+        for failure in failures:
+            say(failure)
+        if not failures:
+            traceback.print_exception(error)
+    return exit_code_of(failures[0]) if failures else ExitCode.OUR_BUG

@@ -1,12 +1,16 @@
 """What earlier runs of the same manifest left in the runs folder.
 
 Rule 1: only while the folder's lock is held: a record that a crash tore is cut off here, and said.
+Rule 2: a run counts once, in the order in which runs began: a copy of a journal is left out, and said. Its older news
+would stand after the newer, and what a person has taken back since would be proven again.
+Rule 3: what was proven in one cloud says nothing about another: staging is not production.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 from provisioner.errors import (
@@ -14,7 +18,7 @@ from provisioner.errors import (
 )
 from provisioner.job import Prepared
 from provisioner.journal.disk import Disk
-from provisioner.journal.reader import cut_torn_tail, replay, runs
+from provisioner.journal.reader import RunFolder, began_in, cut_torn_tail, replay, runs
 from provisioner.journal.records import Record
 from provisioner.journal.writer import Journal
 from provisioner.line.ledger import History
@@ -22,29 +26,31 @@ from provisioner.line.ledger import History
 
 @dataclass(frozen=True)
 class EarlierRuns:
-    """What earlier runs of this manifest (same file, or same content) left, and torn tails that were cut."""
+    """What earlier runs of this manifest (same file, or same content) left.
+
+    `torn` tails were cut; the folders in `copies` hold the journal of a run that has a folder of its own.
+    """
 
     history: History
     resumes: tuple[str, ...]
     torn: Mapping[str, int]
+    copies: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, prepared: Prepared, run_id: str, disk: Disk) -> EarlierRuns:
         """Fold the journals in the runs folder; the lock is held, so a torn tail is cut. Raises JournalCorrupt."""
         history, resumes, torn = History(), [], {}
-        for folder in runs(prepared.job.runs_dir):
-            if folder.id == run_id:
-                continue
+        earlier = [folder for folder in runs(prepared.job.runs_dir) if folder.id != run_id]
+        for folder in earlier:
             if cut := cut_torn_tail(folder.journal, disk):
                 torn[folder.id] = cut
-            records = replay(folder.journal)
-            first = next(records, None)
-            if first is not None and (_same_manifest(first, prepared) or _of_any_manifest(first)):
-                resumes.append(folder.id)
-                for record in records:
+        wanted, copies = _each_once(earlier)
+        for folder, first in wanted:
+            if _same_cloud(first, prepared) and (_same_manifest(first, prepared) or _of_any_manifest(first)):
+                resumes.append(first.run)
+                for record in replay(folder.journal):
                     history.see(record)
-            records.close()
-        return cls(history, tuple(resumes), torn)
+        return cls(history, tuple(resumes), torn, copies)
 
 
 def read_earlier_runs(prepared: Prepared, journal: Journal, disk: Disk) -> EarlierRuns:
@@ -54,6 +60,30 @@ def read_earlier_runs(prepared: Prepared, journal: Journal, disk: Disk) -> Earli
     except JournalError:
         shutil.rmtree(journal.path.parent)
         raise
+
+
+def _each_once(folders: Iterable[RunFolder]) -> tuple[list[tuple[RunFolder, Record]], tuple[str, ...]]:
+    """Each run with its first record, in the order in which they began, and the folders that hold copies."""
+    found: dict[str, tuple[RunFolder, Record]] = {}
+    copies: list[str] = []
+    for folder in folders:
+        with closing(replay(folder.journal)) as records:
+            first = next(records, None)
+        if first is None:
+            continue
+        own = folder.id == first.run
+        if first.run in found:
+            copies.append(found[first.run][0].id if own else folder.id)
+        if own or first.run not in found:
+            found[first.run] = (folder, first)
+    # `folders` are in order by their names; only one that was renamed stands elsewhere.
+    return sorted(found.values(), key=lambda run: began_in(run[1].run)), tuple(copies)
+
+
+def _same_cloud(started: Record, prepared: Prepared) -> bool:
+    """Journals older than this question do not say; there was one cloud then."""
+    cloud = prepared.settings.cloud.base_url
+    return started.extra.get("cloud", cloud) == cloud
 
 
 def _same_manifest(started: Record, prepared: Prepared) -> bool:

@@ -254,6 +254,7 @@ def _say_started(night: _Night, journal: Journal) -> None:
         operator=night.loaded.settings.operator,
         tool=TOOL,
         command="reconcile",
+        cloud=night.loaded.settings.cloud.base_url,
         product=products.pop() if len(products) == 1 else "",
         manifests=night.lists.names(),
         settings=str(night.loaded.file.resolve()),

@@ -132,6 +132,7 @@ class Budgets(_Part):
     site_probe_s: Seconds = 10.0
     site_hold_max_s: Seconds = 600.0
     idle_stop_s: Seconds = 900.0
+    stop_s: Seconds = 10.0  # a person, or the system, stops the run: how long boards under way may take to be finished
     scan_pause_s: Seconds = 1.0
     scanned_board_s: Seconds = 60.0  # how long a station listens for the board that was scanned
     other_names_after_s: Seconds = 8.0  # a label names no network of six symbols: first give the named one time to boot

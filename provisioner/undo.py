@@ -101,6 +101,7 @@ def _say_started(job: UndoJob, loaded: LoadedSettings, journal: Journal, product
         operator=loaded.settings.operator,
         tool="provisioner restore",
         command="restore",
+        cloud=loaded.settings.cloud.base_url,
         product=product,
         settings=str(loaded.file.resolve()),
         settings_sha256=loaded.sha256,

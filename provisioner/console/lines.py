@@ -128,5 +128,6 @@ _LINES: Final[Mapping[str, Callable[[Record, Screen], str | None]]] = {
     "stranger.seen": _trouble("STRANGER"),
     "station.drained": _trouble("STATION DRAINED"),
     "import.refused": _trouble("import refused"),
+    "journal.copy_left_out": lambda record, screen: safe(f"{record.detail}: it is left out"),
     "journal.torn_tail_cut": lambda record, screen: "an unfinished record at the end of an earlier run was cut off",
 }

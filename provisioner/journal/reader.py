@@ -181,7 +181,7 @@ def runs(runs_dir: Path) -> list[RunFolder]:
         raise JournalError(f"{runs_dir} cannot be read: {error.strerror or error}") from error
     found.sort(key=lambda run: run.id)
     ordered: list[RunFolder] = []
-    for _, same_second in groupby(found, key=_second):
+    for _, same_second in groupby(found, key=lambda run: began_in(run.id)):
         tied = list(same_second)
         # Two runs can begin in one second (an import with nothing to do), and then the dice do not sort by time.
         ordered += sorted(tied, key=_began) if len(tied) > 1 else tied
@@ -193,9 +193,10 @@ def newest(runs_dir: Path) -> RunFolder | None:
     return next(reversed(runs(runs_dir)), None)
 
 
-def _second(run: RunFolder) -> str:
-    stamped = _STAMPED.fullmatch(run.id)
-    return stamped.group(1) if stamped else run.id
+def began_in(run_id: str) -> str:
+    """The second in which a run of that name began, as text that sorts by time."""
+    stamped = _STAMPED.fullmatch(run_id)
+    return stamped.group(1) if stamped else run_id
 
 
 def _began(run: RunFolder) -> tuple[str, str]:

@@ -83,6 +83,7 @@ class Fields(TypedDict, total=False):
     # our additions: the run as a whole
     tool: str
     command: str
+    cloud: str
     product: str
     lot: str
     manifest: str

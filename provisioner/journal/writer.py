@@ -13,8 +13,10 @@ from __future__ import annotations
 import os
 import random
 import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn, Unpack
@@ -28,7 +30,7 @@ from provisioner.model import printable
 
 JOURNAL_NAME: Final = "journal.jsonl"
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
-_HOLDER_BYTES_MAX = 200
+_HOLDER_BYTES_MAX = 400
 
 Listener = Callable[[Record], None]
 
@@ -159,17 +161,18 @@ def open_journal(
     wall: Callable[[], datetime],
     mono: Callable[[], float],
     disk: Disk = REAL_DISK,
+    operator: str | None = None,
 ) -> Iterator[Journal]:
     """Lock the runs folder, create `runs_dir/run_id/journal.jsonl` and yield the Journal of that file.
 
     `wall` gives an aware time, `mono` seconds of a clock that is never set. Only tests and virtual time have a reason
-    to hand in another `disk`.
+    to hand in another `disk`. `operator` is named to whoever finds the folder in use.
 
     Raises RunsFolderUnusable when nothing could be recorded there, JournalLocked when another process works in it.
     """
     if not _RUN_ID.fullmatch(run_id):
         raise ValueError(f"not a run ID: {printable(run_id)!r}")
-    with _held_lock(runs_dir, run_id, wall, disk):
+    with _held_lock(runs_dir, _Holder(run_id, operator, wall), disk):
         path = runs_dir / run_id / JOURNAL_NAME
         with _folder_refused(runs_dir):
             disk.make_folder(path.parent)
@@ -184,8 +187,22 @@ def open_journal(
             disk.close(descriptor)
 
 
+@dataclass(frozen=True)
+class _Holder:
+    """Who holds the runs folder, for whoever wants it too and has to find him: perhaps on another computer."""
+
+    run_id: str
+    operator: str | None
+    wall: Callable[[], datetime]
+
+    def __str__(self) -> str:
+        who = f", operator {printable(self.operator, 64)}" if self.operator else ""
+        where = f"process {os.getpid()} on {printable(socket.gethostname(), 64)}"
+        return f"{where}{who}, run {self.run_id}, since {self.wall().isoformat(timespec='seconds')}"
+
+
 @contextmanager
-def _held_lock(runs_dir: Path, run_id: str, wall: Callable[[], datetime], disk: Disk) -> Iterator[None]:
+def _held_lock(runs_dir: Path, holder: _Holder, disk: Disk) -> Iterator[None]:
     """Hold `runs_dir/lock`. The file stays when the lock goes: deleting it could give two processes a lock each."""
     with _folder_refused(runs_dir):
         whole = runs_dir.absolute()
@@ -200,9 +217,8 @@ def _held_lock(runs_dir: Path, run_id: str, wall: Callable[[], datetime], disk: 
                 disk.lock(lock)
             except BlockingIOError:
                 raise JournalLocked(f"{runs_dir} is in use by {_holder(lock, disk)}") from None
-            holder = f"process {os.getpid()}, run {run_id}, since {wall().isoformat(timespec='seconds')}\n"
             disk.truncate(lock, 0)
-            disk.write_at(lock, holder.encode(), 0)
+            disk.write_at(lock, f"{holder}\n".encode(), 0)
         yield
     finally:
         disk.close(lock)  # which also lets go of the lock

@@ -2,7 +2,8 @@
 
 Rule 1: a code is ready before the device asks for it, so no adapter waits for the cloud. It is made as soon as a
 station knows whom it will be for (`expected`); besides, some lie ready for every owner whose devices are still open,
-never more than `ready_max` in all.
+never more than `ready_max` in all. A station whose board has its code needs the next one when that visit is over, not
+before: so a crash loses one code for each station, not two.
 Rule 2: a code that was sent to a device, or may have been, is never sent to another. One that grew old is dropped:
 the cloud's limit is an hour, ours 45 minutes (facts: particle-cloud 7).
 Rule 3: codes are never written down; the journal knows their fingerprints only.
@@ -42,6 +43,22 @@ class _Ready:
     made_s: float
 
 
+@dataclass(slots=True)
+class Claimant:
+    """One device on a station: it will take a code, has taken it, or fails before it does."""
+
+    codes: ClaimCodes
+    owner: Owner
+    has_code: bool = False
+
+    async def take(self, *, wait_s: float) -> ClaimCode:
+        """Take its code. Raises ClaimCodeUnavailable when none comes within `wait_s`."""
+        code = await self.codes.hand_to(self, wait_s)
+        if code is None:
+            raise ClaimCodeUnavailable("no claim code was ready for this device")
+        return code
+
+
 class ClaimCodes:
     """A small stock of codes for each owner. A few `keep_stocked` tasks fill it; stations take from it."""
 
@@ -70,33 +87,49 @@ class ClaimCodes:
         self._failing_since_s: float | None = None
         self._pauses = polls(*_PAUSES_S)
         self._ready: dict[Owner, deque[_Ready]] = {}
-        self._expected: Counter[Owner] = Counter()
+        self._expected: Counter[Owner] = Counter()  # devices on stations that have no code yet
+        self._with_code: Counter[Owner] = Counter()  # and those that have theirs
         self._making: Counter[Owner] = Counter()
         self._looking = trio.Lock()
         self._wake = trio.Event()
         self._arrived = trio.Event()
 
     @contextmanager
-    def expected(self, owner: Owner) -> Iterator[None]:
-        """A device of this owner is on a station and will take a code within this block, or none if it fails before."""
+    def expected(self, owner: Owner) -> Iterator[Claimant]:
+        """A device of this owner is on a station for the length of this block."""
+        claimant = Claimant(self, owner)
         self._expected[owner] += 1
         self._wake.set()
         try:
-            yield
+            yield claimant
         finally:
-            self._expected[owner] -= 1
-            if not self._expected[owner]:
-                del self._expected[owner]
+            self._count(self._with_code if claimant.has_code else self._expected, owner, -1)
+            self._wake.set()
 
     async def take(self, owner: Owner, *, wait_s: float) -> ClaimCode:
-        """Take a code for one device. Raises ClaimCodeUnavailable when none comes within `wait_s`."""
-        with self.expected(owner), trio.move_on_after(wait_s):
-            while (code := self._pop(owner)) is None:
+        """Take a code for a device that is on no station. Raises ClaimCodeUnavailable."""
+        with self.expected(owner) as claimant:
+            return await claimant.take(wait_s=wait_s)
+
+    async def hand_to(self, claimant: Claimant, wait_s: float) -> ClaimCode | None:
+        """Wait for this claimant's code; None when none comes in time."""
+        code = self._pop(claimant.owner)
+        with trio.move_on_after(wait_s):
+            while code is None:
                 await self._arrived.wait()
-        self._wake.set()
-        if code is None:
-            raise ClaimCodeUnavailable("no claim code was ready for this device")
+                code = self._pop(claimant.owner)
+        if code is not None:
+            claimant.has_code = True
+            self._count(self._expected, claimant.owner, -1)
+            self._count(self._with_code, claimant.owner, +1)
+            self._wake.set()
         return code
+
+    @staticmethod
+    def _count(of: Counter[Owner], owner: Owner, change: int) -> None:
+        of[owner] += change
+        if not of[owner]:
+            del of[owner]
 
     async def keep_stocked(self) -> None:
         """Fill the stock until cancelled."""
@@ -119,8 +152,12 @@ class ClaimCodes:
                 await self._wake.wait()
             self._wake = trio.Event()
 
-    async def stocked(self) -> None:
-        """Wait until every wanted code lies ready: before a single radio leaves the uplink for a window."""
+    async def stocked(self, *, for_s: float) -> None:
+        """Wait until every wanted code lies ready: before a single radio leaves the uplink for a window.
+
+        Those that would grow old within `for_s` are not waited for but replaced.
+        """
+        self._drop_old(for_s)
         while self._making.total() or self._next_wanted() is not _NOBODY:
             self._wake.set()
             with trio.move_on_after(_LOOK_AGAIN_S):  # another station may take the last device that wanted one
@@ -166,7 +203,7 @@ class ClaimCodes:
     def _least_stocked(self) -> Owner | object:
         least, fewest = _NOBODY, self._each_max
         for owner, open_devices in self._ledger.codes_wanted():
-            there = self._there(owner)
+            there = self._there(owner) + self._with_code[owner]
             if there < min(open_devices, fewest) and self._may_make(owner):
                 if not there:
                     return owner
@@ -186,8 +223,8 @@ class ClaimCodes:
         stock = self._ready.get(owner)
         return stock.popleft().code if stock else None
 
-    def _drop_old(self) -> None:
-        oldest_s = self._clock() - self._age_max_s
+    def _drop_old(self, within_s: float = 0.0) -> None:
+        oldest_s = self._clock() - self._age_max_s + within_s
         for stock in self._ready.values():
             while stock and stock[0].made_s <= oldest_s:
                 stock.popleft()

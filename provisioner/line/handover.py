@@ -34,6 +34,7 @@ from provisioner.errors import (
     TakeoverRefused,
 )
 from provisioner.journal.writer import Scribe
+from provisioner.line.claim_codes import Claimant
 from provisioner.line.proof import takeover, wanted_owner
 from provisioner.line.rows import row_of, time_text, why_of
 from provisioner.line.steps import Step
@@ -69,7 +70,7 @@ class HandOver:
         device = self._accept(visit, await _repeat_once(channel.identify), wanted)
         self.shared.lookups.ahead(device)
         profile = self.shared.wifi[device.wifi] if device.wifi is not None else None
-        with self._code_expected(device):
+        with self._code_expected(device) as claimant:
             if profile is not None and profile[1] is not None:
                 await _repeat_once(channel.prepare)  # the owner is read, and a code made, meanwhile
             seen = await self._owner(device)
@@ -81,13 +82,13 @@ class HandOver:
                 evidence=seen.evidence(),
             )
             self._refuse_takeover(device, seen)
-        if device.claim.needs_claim_code:
-            await self._claim(visit, device, channel)
-        if profile is not None:
-            await self._configure(visit, channel, *profile)
-        await self._connect(visit, device, channel, link, seen)
+            if claimant is not None:
+                await self._claim(visit, claimant, channel)
+            if profile is not None:
+                await self._configure(visit, channel, *profile)
+            await self._connect(visit, device, channel, link, seen)
 
-    def _code_expected(self, device: ListedDevice) -> AbstractContextManager[None]:
+    def _code_expected(self, device: ListedDevice) -> AbstractContextManager[Claimant | None]:
         if not device.claim.needs_claim_code:
             return nullcontext()
         return self.shared.codes.expected(wanted_owner(device, self.shared.account))
@@ -132,10 +133,9 @@ class HandOver:
 
     # --- the three writes ---
 
-    async def _claim(self, visit: Visit, device: ListedDevice, channel: SetupChannel) -> None:
+    async def _claim(self, visit: Visit, claimant: Claimant, channel: SetupChannel) -> None:
         visit.step = Step.CLAIMING
-        owner = wanted_owner(device, self.shared.account)
-        code = await self.shared.codes.take(owner, wait_s=self.shared.budgets.claim_code_wait_s)
+        code = await claimant.take(wait_s=self.shared.budgets.claim_code_wait_s)
         named = CodeName(claim_code=code.fingerprint)
         await self._write("claim_code", visit, channel, lambda: channel.set_claim_code(code), named)
 
@@ -155,6 +155,7 @@ class HandOver:
         device, named = visit.device, fields or CodeName()
         for last in (False, True):
             await self._still(visit, channel)
+            visit.touched = True
             self.scribe.append(f"{event}.intended", **row_of(device), step=visit.step, **named)
             try:
                 await act()
@@ -176,6 +177,7 @@ class HandOver:
         await trio.sleep(shared.budgets.configure_to_connect_s)
         for attempt in range(1, _CONNECTS_MAX + 1):
             await self._still(visit, channel)
+            visit.touched = True
             now_s = trio.current_time()
             cloud_from = shared.cloud_time(now_s)
             evidence = {"handshake_before": time_text(seen.last_handshake_at), "cloud_from": time_text(cloud_from)}

@@ -3,8 +3,8 @@
 Rule 1: whoever works longer than a call is started here; nothing outlives `run_line`.
 Rule 2: the order is fixed: carry over what is proven, import, settle what an earlier run left open, work, close
 the books. Every listed device leaves with exactly one outcome.
-Rule 3: a graceful stop ends visits under way, a hold for good and an empty bench end the run; a second stop
-cancels. In all cases the books are closed and the sums match.
+Rule 3: when a person stops the run, boards that have been written to are finished, within `stop_s`; a hold for good and
+an empty bench end the run; a second stop cancels. In all cases the books are closed and the sums match.
 """
 
 from __future__ import annotations
@@ -71,17 +71,23 @@ class Parts:
 
 @dataclass
 class Stop:
-    """How a run is asked to end: `gently` between two boards."""
+    """How a run is asked to end: `gently` between two boards; `asked` if a person (or the system) wants it."""
 
     gently: trio.Event = field(default_factory=trio.Event)
+    asked: trio.Event = field(default_factory=trio.Event)
     why: str = "the run was stopped"
-    by_person: bool = False
     line_started: bool = False  # before that there are no boards to finish: a stop is a stop
 
+    @property
+    def by_person(self) -> bool:
+        """Whether somebody asked for it."""
+        return self.asked.is_set()
+
     def ask(self, journal: Journal, operator: str | None = None) -> None:
-        """A person asks for the end: the boards under way are finished, the rest waits for the next run."""
+        """A person, or the system, asks for the end: boards that were written to are finished, the rest waits."""
         journal.append("run.stopping", operator=operator)
-        self.by_person, self.why = True, "the run was stopped"
+        self.why = "the run was stopped"
+        self.asked.set()
         self.gently.set()
 
 
@@ -93,6 +99,7 @@ async def run_line(parts: Parts, stop: Stop, *, import_only: bool = False) -> Ex
         async with trio.open_nursery() as line:
             line.start_soon(run.watch_site)
             line.start_soon(run.watch_stop)
+            line.start_soon(run.watch_person)
             with run.work_scope, parts.orders.taken_by(run.orders):
                 await run.prepare()
                 if not import_only:
@@ -310,14 +317,23 @@ class _Run:
 
     # --- ending ---
 
+    async def watch_person(self) -> None:
+        """Somebody wants the run to end now: only boards that have been written to are finished, if they are quick."""
+        await self.stop.asked.wait()
+        for shift in self._shifts:
+            shift.station.let_go()
+        with trio.move_on_after(self.parts.settings.budgets.stop_s):
+            await self._shifts_over.wait()
+        self.work_scope.cancel()
+
     async def watch_stop(self) -> None:
-        """A graceful stop: stations finish the board they have. If no person waits, so do the confirmations."""
+        """A graceful stop: stations finish the board they have, and what was told to connect gets its time."""
         await self.stop.gently.wait()
         if self.parts.scans is not None:
             self.parts.scans.stopping = True
         self._leave_off()
         await self._shifts_over.wait()
-        if not self.stop.by_person and self.hold.cloud_is_open:
+        if self.hold.cloud_is_open:
             with trio.move_on_after(self.parts.settings.budgets.confirm_s):
                 await self.confirmer.wait_empty()
                 await self._settle(self.books.resume_earlier())  # once more: a board may have come online since

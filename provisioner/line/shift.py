@@ -160,7 +160,7 @@ class Shift:
         """The only radio: prepare on the uplink, visit a window of boards, come back, prove them, again."""
         shared = self.station.shared
         while await self._line_opens():
-            await self._wait(shared.codes.stocked)
+            await self._wait(lambda: shared.codes.stocked(for_s=shared.budgets.join_s))
             if self.over:
                 return
             open_devices = [d for d in shared.ledger.manifest if d.needs_visit and shared.ledger.may_visit(d.id)]
@@ -204,7 +204,7 @@ class Shift:
         left_s = shared.budgets.claim_code_age_s - shared.codes.oldest_age_s() - shared.budgets.join_s
         end_s = trio.current_time() + left_s
         for number in range(shared.limits.window_devices_max):
-            in_time = number == 0 or trio.current_time() < end_s  # the codes for the first have just been made
+            in_time = number == 0 or trio.current_time() < end_s  # the codes outlast the first join
             visit = await self._next_board(None) if in_time and not self.over else None
             if visit is None or isinstance(visit.failure, CloudError | ClaimCodeUnavailable):
                 break  # nothing is heard, or what is missing lies on the uplink

@@ -61,6 +61,7 @@ class Station:
     operator: str | None = None
     _heard: list[SetupNetwork] = field(default_factory=list, init=False)
     _listened_s: float = field(default=-math.inf, init=False)
+    _under_way: tuple[Visit, trio.CancelScope] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.scribe: Scribe = self.shared.journal.bound(station=self.name)
@@ -150,15 +151,26 @@ class Station:
             signal_dbm=network.signal_dbm,
             neighbours=max(0, len(self._heard) - 1),
         )
+        let_go = trio.CancelScope()
+        self._under_way = visit, let_go
         try:
-            await self._join_and_work(visit, wanted or Wanted())
+            with let_go:
+                await self._join_and_work(visit, wanted or Wanted())
         except ProvisionerError as failure:
             visit.failure = failure
         except trio.Cancelled:
             self._end(visit, Outcome.ABORTED, None)
             raise
-        self._end(visit, Outcome.PASS if visit.handed_over else Outcome.FAIL, visit.failure)
+        finally:
+            self._under_way = None
+        done = Outcome.PASS if visit.handed_over else Outcome.FAIL
+        self._end(visit, Outcome.ABORTED if let_go.cancelled_caught else done, visit.failure)
         return visit
+
+    def let_go(self) -> None:
+        """The run is to end: a board that nothing was written to is left as it is, at once; another is finished."""
+        if self._under_way is not None and not self._under_way[0].touched:
+            self._under_way[1].cancel()
 
     def _end(self, visit: Visit, outcome: Outcome, failure: ProvisionerError | None) -> None:
         """Write the end of the visit and free what it held."""

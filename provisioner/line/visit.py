@@ -45,6 +45,7 @@ class Visit:
     """One join and what came of it. `handed_over` and `failure` may both be set: a failed leave harms no device.
 
     `second_look`: the network is known from a device that has its outcome; somebody else may be there.
+    `touched`: something was written to the device, or was about to be.
     """
 
     network: SetupNetwork
@@ -52,6 +53,7 @@ class Visit:
     step: Step = Step.JOINING
     joined: bool = False
     second_look: bool = False
+    touched: bool = False
     device: ListedDevice | None = None
     stranger: DeviceID | None = None
     handed_over: HandedOver | None = None

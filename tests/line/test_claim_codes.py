@@ -89,6 +89,18 @@ async def test_no_more_lie_ready_than_the_limit_but_for_what_was_asked_for(stock
     assert stock.made.total() == 4
 
 
+async def test_a_station_whose_board_has_its_code_gets_the_next_when_that_visit_is_over(stock, autojump_clock):
+    """F2: a crash loses one code for each station, not two."""
+    stock = stock("a", "a", "a", each_max=1)
+    with stock.codes.expected("a") as claimant:
+        await claimant.take(wait_s=5)
+        await trio.sleep(100)
+        assert stock.made == {"a": 1}
+    await trio.sleep(1)
+
+    assert stock.made == {"a": 2}
+
+
 async def test_who_is_asked_for_comes_first(stock, autojump_clock):
     stock = stock(*"abcdefgh", started=False)
     stock.nursery.start_soon(lambda: stock.codes.take("h", wait_s=5))
@@ -219,9 +231,19 @@ async def test_nothing_is_made_while_the_uplink_is_away(stock, autojump_clock):
 async def test_stocked_returns_when_every_wanted_code_lies_ready(stock, autojump_clock):
     stock = stock("a", "a", "b", each_max=8)
     with trio.fail_after(2):
-        await stock.codes.stocked()
+        await stock.codes.stocked(for_s=0)
 
     assert stock.made == {"a": 2, "b": 1}
+
+
+async def test_stocked_waits_for_codes_that_last(stock, autojump_clock):
+    """F13: one that would grow old while the only radio joins its first board is replaced before it leaves."""
+    stock = stock("a", each_max=1)
+    await trio.sleep(AGE_MAX_S - 20)
+    await stock.codes.stocked(for_s=25)
+
+    assert stock.made == {"a": 2}
+    assert stock.codes.oldest_age_s() < 1
 
 
 async def test_stocked_returns_when_nobody_wants_the_missing_code_any_more(stock, autojump_clock):
@@ -229,7 +251,7 @@ async def test_stocked_returns_when_nobody_wants_the_missing_code_any_more(stock
     stock.hold.report(CloudUnreachable("no route"))
     with trio.fail_after(10):
         stock.nursery.start_soon(_end_later, stock)
-        await stock.codes.stocked()
+        await stock.codes.stocked(for_s=0)
 
 
 async def _end_later(stock):

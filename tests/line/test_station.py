@@ -203,6 +203,62 @@ async def test_a_device_that_another_station_has_gets_no_write(line, autojump_cl
     assert line.ledger[id_of(1)].with_station == "S2"
 
 
+async def test_a_board_that_waits_for_the_clouds_answer_is_left_alone_until_it_came_and_then_visited(
+    line, autojump_clock
+):
+    """F2: an earlier run was killed just before it told this board to connect, which still listens."""
+    line.write("device.resumed", line.devices[0])
+    photon = Photon(1)
+    station = line.station(photon)
+
+    early = await one_visit(station)
+    await trio.sleep(100)
+    nothing = await station.find()
+    line.write("device.returned", line.devices[0], code="not_proven")
+    line.air.returned(id_of(1))
+    later = await one_visit(station)
+
+    assert isinstance(early.failure, NotVisitable)
+    assert nothing is None
+    assert later.handed_over is not None
+    assert photon.calls == ["identify", *CALLS]
+
+
+async def test_a_stop_lets_a_board_go_that_nothing_was_written_to(line, nursery, autojump_clock):
+    """F3: while it is joined, and while it is identified."""
+    station = line.station(Photon(1))
+    for wait_s in (0.6, 1.15):
+        network = await station.find()
+        ended = []
+        nursery.start_soon(_visit_into, station, network, ended)
+        await trio.sleep(wait_s)
+        station.let_go()
+        await trio.sleep(0.01)
+
+        (visit,) = ended
+        assert (visit.touched, visit.handed_over, visit.failure) == (False, None, None)
+        assert line.named("visit.ended")[-1].outcome is Outcome.ABORTED
+    assert line.state(line.devices[0]) is State.IMPORTED
+
+
+async def test_a_stop_does_not_cut_off_a_board_that_was_written_to(line, nursery, autojump_clock):
+    """F3."""
+    station = line.station(Photon(1))
+    network = await station.find()
+    ended = []
+    nursery.start_soon(_visit_into, station, network, ended)
+    while "claim_code.intended" not in line.events():
+        await trio.sleep(0.01)
+    station.let_go()
+    await trio.sleep(10)
+
+    assert ended[0].handed_over is not None
+
+
+async def _visit_into(station, network, ended):
+    ended.append(await station.visit(network))
+
+
 async def test_a_device_listed_for_import_only_gets_no_write(bench, autojump_clock):
     photon = Photon(1)
 
