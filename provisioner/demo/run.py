@@ -146,7 +146,7 @@ def _trays(world: World, wishes: Wishes) -> list[TrayFile]:
     boards = world.make_trays(TRAYS, wishes.devices)
     how = [("T-0001", "rows", None), ("T-0002", "txt", None), ("T-0003", "csv", "{to: none}")]
     return [
-        TrayFile(name, tray, form, claim, len(tray))  # type: ignore[arg-type]
+        TrayFile(name, tray, form, claim, expect=len(tray))  # type: ignore[arg-type]
         for (name, form, claim), tray in zip(how, boards, strict=True)
         if tray
     ]
