@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 from rich.console import Console
@@ -29,6 +30,7 @@ from rich.console import Console
 from provisioner.cloud.client import CloudClient, open_cloud
 from provisioner.cloud.payloads import ProductInfo
 from provisioner.console.terminal import shown
+from provisioner.console.tray_map import ranges_of
 from provisioner.console.view import Screen
 from provisioner.earlier_runs import EarlierRuns, read_earlier_runs
 from provisioner.errors import (
@@ -50,6 +52,7 @@ from provisioner.line.rows import why_of
 from provisioner.line.scan_desk import ScanDesk, Scans
 from provisioner.line.scan_text import Framing
 from provisioner.line.scheduler import Parts, Stop, run_line
+from provisioner.live_page import Ways, live_page
 from provisioner.logs import configure_logs
 from provisioner.model import Outcome
 from provisioner.network import backends
@@ -57,6 +60,9 @@ from provisioner.network.switcher import NetworkSwitcher, SwitcherFactory, Uplin
 from provisioner.scanner.device import scans_from_device
 from provisioner.scanner.terminal import scans_from_terminal
 from provisioner.softap.client import SoftAPClient
+
+if TYPE_CHECKING:
+    from provisioner.console.web.server import Address
 
 _END = {
     ExitCode.ALL_GOOD: Outcome.PASS,
@@ -107,8 +113,10 @@ class RunEnd:
 # --- the commands ---
 
 
-async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: Stop | None = None) -> RunEnd:
-    """`import` and `run`: work the manifest to the end, and say what the end means.
+async def run(
+    prepared: Prepared, outside: Outside, *, console: Console, stop: Stop | None = None, page: Address | None = None
+) -> RunEnd:
+    """`import` and `run`: work the manifest to the end, and say what the end means. `page`: serve it there meanwhile.
 
     Raises InputRefused and JournalError before any device or product is touched; what happens later stands in the
     journal and in the exit code.
@@ -140,41 +148,44 @@ async def run(prepared: Prepared, outside: Outside, *, console: Console, stop: S
         for listener in (ledger.see, screen.see, display.see):
             journal.subscribe(listener)
         earlier = read_earlier_runs(prepared, journal, outside.disk)
-        _say_started(prepared, journal, earlier)
-        desk = _scan_desk(prepared, journal, ledger, outside.orders) if prepared.job.scanner else None
-        code = ExitCode.OUR_BUG
-        try:
-            async with trio.open_nursery() as nursery, AsyncExitStack() as scope:
-                nursery.start_soon(display.refresh_forever)
-                nursery.start_soon(_watch_signals, arrivals, stop, nursery.cancel_scope, journal)
-                if desk is not None:
-                    scope.enter_context(outside.scans.taken_by(desk))
-                    for scanner in outside.scanners:
-                        nursery.start_soon(scanner, desk)
-                code = await _work(
-                    prepared,
-                    outside,
-                    journal,
-                    ledger,
-                    history=earlier.history,
-                    secrets=secrets,
-                    stop=stop,
-                    switchers=switchers,
-                    desk=desk,
-                )
-                nursery.cancel_scope.cancel()
-            if stop.asked.is_set():
-                code = ExitCode.INTERRUPTED
-        except* CloudError as faults:
-            fault = next(leaf for leaf in leaves(faults) if isinstance(leaf, CloudError))
-            journal.append("line.held", **why_of(fault))
-            code = ExitCode.HELD_BY_SITE
-        except* InputRefused:
-            code = ExitCode.INPUT_REFUSED
-            raise
-        finally:
-            counts = {outcome.value: count for outcome, count in ledger.outcomes().items()}
-            journal.append("run.finished", outcome=_END[code], code=code.name.lower(), counts=counts)
+        ways = Ways(outside.orders, outside.scans)
+        async with live_page(page, screen, journal, prepared.manifest, ways):
+            _say_started(prepared, journal, earlier)
+            desk = _scan_desk(prepared, journal, ledger, outside.orders) if prepared.job.scanner else None
+            code = ExitCode.OUR_BUG
+            try:
+                async with trio.open_nursery() as nursery, AsyncExitStack() as scope:
+                    nursery.start_soon(display.refresh_forever)
+                    nursery.start_soon(_watch_signals, arrivals, stop, nursery.cancel_scope, journal)
+                    if desk is not None:
+                        scope.enter_context(outside.scans.taken_by(desk))
+                        for scanner in outside.scanners:
+                            nursery.start_soon(scanner, desk)
+                    code = await _work(
+                        prepared,
+                        outside,
+                        journal,
+                        ledger,
+                        history=earlier.history,
+                        secrets=secrets,
+                        stop=stop,
+                        switchers=switchers,
+                        desk=desk,
+                        ways=ways,
+                    )
+                    nursery.cancel_scope.cancel()
+                if stop.asked.is_set():
+                    code = ExitCode.INTERRUPTED
+            except* CloudError as faults:
+                fault = next(leaf for leaf in leaves(faults) if isinstance(leaf, CloudError))
+                journal.append("line.held", **why_of(fault))
+                code = ExitCode.HELD_BY_SITE
+            except* InputRefused:
+                code = ExitCode.INPUT_REFUSED
+                raise
+            finally:
+                counts = {outcome.value: count for outcome, count in ledger.outcomes().items()}
+                journal.append("run.finished", outcome=_END[code], code=code.name.lower(), counts=counts)
     return RunEnd(code, run_id, journal.path, screen)
 
 
@@ -189,6 +200,7 @@ async def _work(
     stop: Stop,
     switchers: Mapping[str, SwitcherFactory],
     desk: ScanDesk | None,
+    ways: Ways,
 ) -> ExitCode:
     """Open what a run holds (cloud, adapters), run the line, close everything."""
     import_only = prepared.job.command == "import"
@@ -196,6 +208,7 @@ async def _work(
         cloud = await stack.enter_async_context(
             _cloud(prepared, outside, secrets, breaker_file=prepared.job.runs_dir / BREAKER_FILE)
         )
+        ways.cloud = cloud
         parts = Parts(
             manifest=prepared.manifest,
             settings=prepared.settings,
@@ -348,6 +361,9 @@ def _say_started(prepared: Prepared, journal: Journal, earlier: EarlierRuns) -> 
         host=f"{socket.gethostname()} ({platform.system()} {platform.release()})",
         devices=len(manifest),
         trays={tray.id: len(tray.devices) for tray in manifest.trays},
+        layout=prepared.settings.tray_layout,
+        layouts={tray.id: str(tray.layout) for tray in manifest.trays if tray.layout is not None} or None,
+        slots={tray.id: ranges_of(slots) for tray in manifest.trays if (slots := tray.odd_slots)} or None,
         stations=[station.name for station in stations_of(prepared)] if prepared.job.command == "run" else [],
         resumes=list(earlier.resumes),
     )

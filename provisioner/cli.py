@@ -23,6 +23,7 @@ from typing import Any
 
 import click
 
+from provisioner.cli_console import console, page_address, rebound, watch_until_signal, with_page
 from provisioner.cli_night import doctor, reconcile, report, restore, show, status
 from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings, say, vars_of
 from provisioner.console.stopped import counted, exit_code_of, failures_of, leaves_of, mistake_rows
@@ -136,6 +137,7 @@ def import_(
     metavar="[STATION=]PATH",
     help="A serial scanner, such as /dev/ttyACM0; repeatable. Without it, those of the settings.",
 )
+@with_page
 @common
 @click.pass_context
 def run(
@@ -160,7 +162,8 @@ def run(
     job = Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=scanner, scanner_devices=devices)
     prepared = prepare(job, outside.environment)
     outside = replace(outside, scanners=app.scanners_of(prepared))
-    context.exit(_run_and_show(prepared, outside, as_json=as_json))
+    page = page_address(options["bind"], runs_dir) if options["with_console"] else None
+    context.exit(_run_and_show(prepared, outside, as_json=as_json, page=page))
 
 
 @commands.group()
@@ -267,6 +270,7 @@ def _wifi_password() -> Secret:
 @click.option("--faults", type=click.Choice(["none", "typical", "nasty"]), default="none", show_default=True)
 @click.option("--virtual", is_flag=True, help="In virtual time: a shift of thousands in seconds, the same every time.")
 @click.option("--keep", is_flag=True, help="Keep the generated manifest and settings beside the journal.")
+@with_page
 @common
 @click.pass_context
 def demo(context: click.Context, /, runs_dir: Path, *, as_json: bool, **wishes: Any) -> None:
@@ -274,12 +278,21 @@ def demo(context: click.Context, /, runs_dir: Path, *, as_json: bool, **wishes: 
 
     Example: provisioner demo --devices 60 --stations 4
     """
+    import trio
+
     from provisioner.console.terminal import make_console
     from provisioner.demo.run import Wishes, run_demo
 
+    with_console, bind = wishes.pop("with_console"), wishes.pop("bind")
+    if with_console and wishes["virtual"]:
+        raise click.UsageError("in virtual time a shift is over before a page could show it: leave out one of the two")
     del wishes["config"]
-    end = run_demo(Wishes(runs_dir=runs_dir, **wishes), console=make_console(stderr=as_json))
+    page = page_address(bind, runs_dir) if with_console else None
+    end = run_demo(Wishes(runs_dir=runs_dir, page=page, **wishes), console=make_console(stderr=as_json))
     _show_end(end, as_json=as_json)
+    if page is not None:
+        click.echo("The page stays, until Ctrl-C.", err=True)
+        trio.run(watch_until_signal, rebound(page), runs_dir, end.run_id)
     context.exit(end.exit_code)
 
 
@@ -305,7 +318,7 @@ def simulate(*, cloud: str, photons: int, seed: int | None, faults: str, online_
 # --- showing ---
 
 
-def _run_and_show(prepared: Any, outside: Any, *, as_json: bool) -> ExitCode:
+def _run_and_show(prepared: Any, outside: Any, *, as_json: bool, page: Any = None) -> ExitCode:
     """Run, with the live screen on the terminal; then, for machines, the result as one JSON object."""
     from functools import partial
 
@@ -315,7 +328,7 @@ def _run_and_show(prepared: Any, outside: Any, *, as_json: bool) -> ExitCode:
     from provisioner.console.terminal import make_console
     from provisioner.reconcile.lists import keep_up
 
-    end: app.RunEnd = trio.run(partial(app.run, prepared, outside, console=make_console(stderr=as_json)))
+    end: app.RunEnd = trio.run(partial(app.run, prepared, outside, console=make_console(stderr=as_json), page=page))
     # A second Ctrl-C must not cut off what the first one led to. Whether anybody can read it (the terminal may be gone)
     # changes nothing: how the run ended stands in its exit code too.
     with _deaf(), suppress(OSError):
@@ -352,7 +365,7 @@ def _show_plan(plan: Any, *, as_json: bool) -> None:
     click.echo("Nothing was written.")
 
 
-for _command in (doctor, reconcile, status, show, report, restore):
+for _command in (console, doctor, reconcile, status, show, report, restore):
     commands.add_command(_command)
 
 

@@ -16,7 +16,7 @@ import click
 
 from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings, vars_of
 from provisioner.console.stopped import counted
-from provisioner.errors import ExitCode, FileRefused, InputRefused, JournalError
+from provisioner.errors import ExitCode, FileRefused, InputRefused
 from provisioner.journal.reader import RunFolder
 from provisioner.model import DeviceID, printable
 from provisioner.network.host import Finding
@@ -325,26 +325,13 @@ def _ask_leave(devices: list[DeviceID], *, remove: bool, yes: bool) -> None:
 
 def _run(run_id: str | None, runs_dir: Path) -> RunFolder:
     """The run that is named, or the newest that worked a manifest: a night's repairs are no shift."""
-    from provisioner.journal.reader import runs
+    from provisioner.journal.reader import newest_shift, runs
 
     there = runs(runs_dir)
     if run_id is not None:
         wanted = next((folder for folder in there if folder.id == run_id), None)
     else:
-        wanted = next((folder for folder in reversed(there) if _is_shift(folder)), None)
+        wanted = newest_shift(runs_dir)
     if wanted is None:
         raise no_such_run(run_id, runs_dir, [folder.id for folder in there])
     return wanted
-
-
-def _is_shift(folder: RunFolder) -> bool:
-    from provisioner.journal.reader import replay
-
-    records = replay(folder.journal)
-    try:
-        first = next(records, None)
-    except JournalError:
-        return True  # whoever reads it is told what is wrong
-    finally:
-        records.close()
-    return first is not None and first.extra.get("command") not in ("reconcile", "restore")

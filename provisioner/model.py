@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Self
 
 _DEVICE_ID = re.compile(r"[0-9a-f]{24}")
+_LAYOUT = re.compile(r"([1-9]\d?)x([1-9]\d?)")
 _BSSID = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 
 
@@ -98,6 +99,25 @@ class ListedDevice:
     def needs_visit(self) -> bool:
         """A station must see the device: it gets Wi-Fi credentials or a claim code."""
         return self.wifi is not None or self.claim.needs_claim_code
+
+
+@dataclass(frozen=True, slots=True)
+class TrayLayout:
+    """How the slots of a tray lie on the bench, slot 1 at the top left, counted along the rows."""
+
+    rows: int = 5
+    columns: int = 10
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`5x10` as rows and columns, or raise ValueError with what to write."""
+        found = _LAYOUT.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(f"'{printable(text)}' is no layout; write rows x columns as 5x10, each from 1 to 99")
+        return cls(int(found.group(1)), int(found.group(2)))
+
+    def __str__(self) -> str:
+        return f"{self.rows}x{self.columns}"
 
 
 # --- Wi-Fi ---

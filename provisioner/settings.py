@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from provisioner.errors import FileRefused, SecretMissing, SecretUnsafe
-from provisioner.model import SecurityType, WifiProfile, printable
+from provisioner.model import SecurityType, TrayLayout, WifiProfile, printable
 from provisioner.secrets import Secret
 from provisioner.strict_yaml import Seconds, Whole, mistakes_of, parse, read, secrets_in
 
@@ -37,6 +37,11 @@ def _sendable_ssid(value: str) -> str:
         WifiProfile("", value, SecurityType.OPEN)
     except ValueError as error:
         raise ValueError(f"{error}; give the factory network a plain name of 1 to 32 bytes") from None
+    return value
+
+
+def _layout(value: str) -> str:
+    TrayLayout.parse(value)
     return value
 
 
@@ -197,6 +202,7 @@ class Settings(_Part):
     version: Annotated[Whole, Field(ge=1, le=1)] = 1
     product: str | None = None  # if given, a manifest for another product is refused on this line
     operator: str | None = None
+    tray_layout: Annotated[str, AfterValidator(_layout)] = "5x10"  # where a manifest does not say: Particle's trays
     cloud: CloudSettings = CloudSettings()
     wifi: Annotated[Mapping[str, WifiSettings], AfterValidator(_profiles_told_apart)] = {}
     stations: Annotated[tuple[StationSettings, ...], AfterValidator(_stations_told_apart)] = ()

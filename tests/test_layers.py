@@ -16,7 +16,8 @@ LAYERS = {
     3: ["settings", "pacing", "line.manifest", "line.steps", "line.proof", "softap.protocol", "softap.reply_buffer",
         "softap.wifi_password", "scanner.wedge", "cloud.payloads", "cloud.refusals", "journal.records"],
     4: ["cloud.*", "softap.*", "network.*", "journal.*", "logs", "line.rows", "console.tally", "console.view",
-        "console.verdict"],
+        "console.verdict", "console.station_view", "console.tray_map", "console.proofs", "console.curve",
+        "console.stage"],
     5: ["line.ledger", "line.air", "line.hold", "line.uplink"],
     6: ["line.lookups", "line.claim_codes", "line.waiting_room", "line.newest"],
     7: ["line.importer", "line.visit", "line.confirmer"],
@@ -26,13 +27,13 @@ LAYERS = {
     11: ["line.desk", "line.books"],
     12: ["line.scheduler", "reconcile.*"],
     13: ["simulator.*", "console.*", "scanner.*"],
-    14: ["job"],
+    14: ["job", "live_page"],
     15: ["earlier_runs"],
     16: ["app"],
     17: ["nightly", "undo"],
     18: ["demo.*", "doctor"],
     19: ["cli_shared"],
-    20: ["cli_night"],
+    20: ["cli_night", "cli_console"],
     21: ["cli"],
     22: ["__main__"],
 }  # fmt: skip
@@ -42,13 +43,20 @@ PURE_BESIDES = {
     "line.rows",
     "console.tally",
     "console.view",
+    "console.station_view",
+    "console.tray_map",
+    "console.proofs",
+    "console.curve",
+    "console.stage",
+    "console.board",
     "reconcile.facts",
     "reconcile.classes",
 }
 NOT_PURE = {"trio", "httpx", "socket", "subprocess", "anyio", "starlette", "hypercorn"}
 ONLY_IN = {
     "httpx": {"cloud.transport"},  # upstream has stood still since 2024-12: one seam, so that it can be replaced
-    "hypercorn": {"simulator.cloud.serving"},
+    "hypercorn": {"simulator.cloud.serving", "console.web.server"},
+    "starlette": {"console.web.pages"},
     "rich": {
         "console.terminal",
         "console.morning",
@@ -60,14 +68,18 @@ ONLY_IN = {
         "demo.virtual",
     },  # they only hand the console through
     "jeepney": {"network.nm_bus"},
-    "click": {"cli", "cli_shared", "cli_night"},
+    "click": {"cli", "cli_shared", "cli_night", "cli_console"},
 }
 NURSERIES = {
     "line.scheduler",
     "app",
+    "cli_console",
     "demo.run",
     "demo.virtual",
     "demo.simulate",
+    "console.web.server",  # the page's own, in the run's
+    "console.web.pages",  # one a reader: it ends when the reader leaves
+    "console.web.follow",
     "network.nm_bus",  # jeepney reads the bus in a task of its own
 }  # plus the simulator, which is a world of its own
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}

@@ -39,7 +39,8 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Counters for the view. `cooling_s` is what is left of a pause, in seconds."""
+    """Counters for the view. `cooling_s` is what is left of a pause, in seconds; `left` of the `most` requests that
+    may go out in five minutes are still to be had."""
 
     line: int
     bulk: int
@@ -47,6 +48,8 @@ class Traffic:
     cool_downs: int
     waiting: int
     cooling_s: float
+    left: int
+    most: int
 
 
 def bucket_of(limit: int, *, burst_share: float) -> TokenBucket:
@@ -87,6 +90,8 @@ class Governor:
         self._cool_downs = 0
         self._answers_in_a_row = 0
         self._turns = dict.fromkeys(Kind, 0)
+        self._most = requests_per_5min
+        self._lately: deque[tuple[int, int]] = deque()  # (a tenth of the window, turns in it)
 
     @property
     def traffic(self) -> Traffic:
@@ -98,7 +103,23 @@ class Governor:
             cool_downs=self._cool_downs,
             waiting=len(self._line) + len(self._bulk),
             cooling_s=max(0.0, self._cooling_until_s - trio.current_time()),
+            left=max(0, self._most - sum(turns for tenth, turns in self._lately if tenth > self._tenth() - 10)),
+            most=self._most,
         )
+
+    @staticmethod
+    def _tenth() -> int:
+        return int(trio.current_time() // (WINDOW_S / 10))
+
+    def _count(self, kind: Kind) -> None:
+        self._turns[kind] += 1
+        tenth = self._tenth()
+        if self._lately and self._lately[-1][0] == tenth:
+            self._lately[-1] = (tenth, self._lately[-1][1] + 1)
+        else:
+            self._lately.append((tenth, 1))
+            while self._lately[0][0] <= tenth - 10:
+                self._lately.popleft()
 
     async def turn(self, kind: Kind) -> None:
         """Wait until one request of that kind may go out. A cancelled wait costs the others nothing."""
@@ -110,7 +131,7 @@ class Governor:
                 self._token_calls.take(trio.current_time())
         else:
             await self._wait_in(self._bulk if kind is Kind.BULK else self._line)
-        self._turns[kind] += 1
+        self._count(kind)
 
     async def _wait_in(self, queue: deque[_Ticket]) -> None:
         ticket = _Ticket()

@@ -88,13 +88,14 @@ def life_object(life: Life) -> dict[str, Any]:
         "stands": stands(life),
         "proven": life.facts.proven,
         "runs": [
-            {"run": row.run, **row.started, "records": [_object(record) for record in records]}
+            {"run": row.run, **row.started, "records": [record_object(record) for record in records]}
             for row, records in life.runs
         ],
     }
 
 
-def _object(record: Record) -> Mapping[str, object]:
+def record_object(record: Record) -> Mapping[str, object]:
+    """One record of a life, for machines and pages."""
     core = {
         "at": record.at.isoformat(timespec="milliseconds"),
         "event": record.event,

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from provisioner.console.lines import safe
 from provisioner.console.morning import age_words
-from provisioner.console.tally import StationView
+from provisioner.console.station_view import StationView
 from provisioner.console.terminal import print_final
 from provisioner.console.verdict import final_table, headline, summary
 from provisioner.console.view import Screen

@@ -1,4 +1,4 @@
-"""The nouns of the screen: states and their counts, a station, a trouble, a pace. Pure; `view.py` fills them in."""
+"""The nouns of the screen: states and their counts, a trouble, a pace. Pure; `view.py` fills them in."""
 
 from __future__ import annotations
 
@@ -105,23 +105,6 @@ class Tally:
     def open(self) -> int:
         """How many devices have no outcome yet."""
         return self.devices - sum(self.states[state] for state in OUTCOME_OF)
-
-
-@dataclass(slots=True)
-class StationView:
-    """One station: what it does now, since when (`mono_ms` of the journal), and how it has fared."""
-
-    name: str
-    step: str = ""  # empty: between two devices
-    since_ms: int = 0
-    device: DeviceID | None = None
-    tray: str | None = None
-    slot: int | None = None
-    visits: int = 0
-    passes: int = 0
-    trouble: Trouble | None = None  # the last one, of whatever age
-    drained: Trouble | None = None
-    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

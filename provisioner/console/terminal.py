@@ -23,7 +23,8 @@ from rich.table import Table
 from rich.text import Text
 
 from provisioner.console.lines import about, because, clock, line_of, pace_words, progress, safe, shown_as, where
-from provisioner.console.tally import OUTCOMES, State, StationView, Tally, Trouble, word_of
+from provisioner.console.station_view import StationView
+from provisioner.console.tally import OUTCOMES, State, Tally, Trouble, word_of
 from provisioner.console.verdict import FinalTable, Headline, Row, Tone, final_table, headline
 from provisioner.console.view import Screen
 from provisioner.journal.records import Record

@@ -40,12 +40,18 @@ class Headline:
     tone: Tone
     why: str = ""
     todo: str = ""
+    key: str = ""  # of the catalogue, with what fills its gaps
+    count: int = 0
+    names: str = ""
+    trouble: Trouble | None = None
 
 
 # Ends that are not the line's: the message with whose fault it is and what to do follows on standard error.
 _STOPPED: Final = {
-    "input_refused": Headline("REFUSED", Tone.BAD, "no device was touched", "Read below what to correct."),
-    "our_bug": Headline("STOPPED BY A BUG", Tone.BAD, "in this program", "Keep the runs folder and report this."),
+    "input_refused": Headline("REFUSED", Tone.BAD, "no device was touched", "Read below what to correct.", "refused"),
+    "our_bug": Headline(
+        "STOPPED BY A BUG", Tone.BAD, "in this program", "Keep the runs folder and report this.", "our_bug"
+    ),
 }
 
 
@@ -55,22 +61,25 @@ def headline(screen: Screen) -> Headline:
         return _finished(screen)
     if screen.stopping:
         why = "the boards under way are finished first"
-        return Headline("STOPPING", Tone.WARN, why, "Wait for it; a second Ctrl-C stops at once.")
+        return Headline("STOPPING", Tone.WARN, why, "Wait for it; a second Ctrl-C stops at once.", "stopping")
     if screen.held is not None:
-        return Headline("LINE HELD", Tone.BAD, _why(screen.held), screen.held.remedy)
+        held = screen.held
+        tone = Tone.WARN if screen.held_by_person else Tone.BAD
+        return Headline("LINE HELD", tone, _why(held), held.remedy, "held", trouble=held)
     drained = [station for station in screen.stations.values() if station.drained is not None]
     if drained and all(station.drained or station.stopped for station in screen.stations.values()):
         last = drained[-1].drained
         why = f"every station is drained; {drained[-1].name}: {_why(last) if last else ''}"
-        return Headline("LINE STOPPED", Tone.BAD, why, last.remedy if last else "")
+        return Headline("LINE STOPPED", Tone.BAD, why, last.remedy if last else "", "all_drained", trouble=last)
     if not screen.run:
-        return Headline("STARTING", Tone.CALM)
+        return Headline("STARTING", Tone.CALM, key="starting")
     if screen.importing:
-        return Headline("IMPORTING", Tone.CALM, f"tray {screen.importing}")
+        return Headline("IMPORTING", Tone.CALM, f"tray {screen.importing}", key="importing", names=screen.importing)
     if drained and (last := drained[-1].drained) is not None:
         names = ", ".join(station.name for station in drained)
-        return Headline("LINE RUNNING", Tone.WARN, f"without {names}: {_why(last)}", last.remedy)
-    return Headline("LINE RUNNING", Tone.CALM)
+        why = f"without {names}: {_why(last)}"
+        return Headline("LINE RUNNING", Tone.WARN, why, last.remedy, "running_without", names=names, trouble=last)
+    return Headline("LINE RUNNING", Tone.CALM, key="running")
 
 
 def _finished(screen: Screen) -> Headline:
@@ -82,16 +91,17 @@ def _finished(screen: Screen) -> Headline:
     if screen.import_only:
         return _imported(screen, refused=failed, skipped=skipped)
     if failed:
-        return Headline(f"FINISHED, {failed} FAIL", Tone.BAD, todo="Set the FAIL boards aside, each as it says.")
+        todo = "Set the FAIL boards aside, each as it says."
+        return Headline(f"FINISHED, {failed} FAIL", Tone.BAD, todo=todo, key="finished_fail", count=failed)
     if unknown:
-        return Headline(
-            f"FINISHED, {unknown} UNPROVEN",
-            Tone.WARN,
-            todo="Leave these boards powered and run again: the cloud is asked before a board is touched.",
-        )
+        todo = "Leave these boards powered and run again: the cloud is asked before a board is touched."
+        return Headline(f"FINISHED, {unknown} UNPROVEN", Tone.WARN, todo=todo, key="finished_unproven", count=unknown)
     if skipped:
-        return Headline(f"FINISHED, {skipped} SKIPPED", Tone.WARN, todo="Run again when these boards can be worked.")
-    return Headline("FINISHED, ALL PASS" if screen.all.devices else "FINISHED, NOTHING TO DO", Tone.GOOD)
+        todo = "Run again when these boards can be worked."
+        return Headline(f"FINISHED, {skipped} SKIPPED", Tone.WARN, todo=todo, key="finished_skipped", count=skipped)
+    if screen.all.devices:
+        return Headline("FINISHED, ALL PASS", Tone.GOOD, key="finished_pass")
+    return Headline("FINISHED, NOTHING TO DO", Tone.GOOD, key="finished_nothing")
 
 
 def _ended_early(screen: Screen) -> Headline | None:
@@ -104,13 +114,14 @@ def _ended_early(screen: Screen) -> Headline | None:
             Tone.BAD,
             f"{screen.all.devices} devices in the manifest, {screen.all.devices - screen.left} with an outcome",
             "Keep the runs folder and report this; `provisioner journal verify` says whether the journal is whole.",
+            "does_not_add_up",
         )
     if screen.held is not None:
-        return Headline("HELD, STOPPED", Tone.BAD, _why(screen.held), screen.held.remedy)
+        held = screen.held
+        return Headline("HELD, STOPPED", Tone.BAD, _why(held), held.remedy, "held_stopped", trouble=held)
     if screen.finished is Outcome.ABORTED:
-        return Headline(
-            "INTERRUPTED", Tone.BAD, _not_reached(screen), "Run the same command again: it goes on where it stopped."
-        )
+        todo = "Run the same command again: it goes on where it stopped."
+        return Headline("INTERRUPTED", Tone.BAD, _not_reached(screen), todo, "interrupted")
     return None
 
 
@@ -118,12 +129,12 @@ def _imported(screen: Screen, *, refused: int, skipped: int) -> Headline:
     """An import is no proof that a board works, so nothing here says PASS."""
     why = f"{screen.through(screen.all).outcome(Outcome.PASS)} in the product"
     if refused:
-        return Headline(
-            "IMPORT FINISHED", Tone.BAD, f"{why}, {refused} refused", "Set the refused boards aside, each as it says."
-        )
+        todo = "Set the refused boards aside, each as it says."
+        return Headline("IMPORT FINISHED", Tone.BAD, f"{why}, {refused} refused", todo, "imported_refused", refused)
     if skipped:
-        return Headline("IMPORT FINISHED", Tone.WARN, f"{why}, {skipped} skipped", "Run the same command again.")
-    return Headline("IMPORT FINISHED", Tone.GOOD, why)
+        todo = "Run the same command again."
+        return Headline("IMPORT FINISHED", Tone.WARN, f"{why}, {skipped} skipped", todo, "imported_skipped", skipped)
+    return Headline("IMPORT FINISHED", Tone.GOOD, why, key="imported")
 
 
 def _not_reached(screen: Screen) -> str:

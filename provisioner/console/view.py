@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeAlias
 
-from provisioner.console.tally import OUTCOME_OF, STATE_OF, Pace, State, StationView, Tally, Trouble, word_of
+from provisioner.console.curve import Curve, Step
+from provisioner.console.proofs import Proofs
+from provisioner.console.station_view import StationView, Verdict
+from provisioner.console.tally import OUTCOME_OF, STATE_OF, Pace, State, Tally, Trouble, word_of
+from provisioner.console.tray_map import TrayMap, maps_of
+from provisioner.errors import HeldByOperator
 from provisioner.journal.records import Record
 from provisioner.model import DeviceID, Outcome
 
@@ -41,6 +46,7 @@ STEPS: Final[Mapping[str, str]] = {
 @dataclass(slots=True)
 class _Device:
     tray: str
+    slot: int | None
     state: State = State.LISTED
     before: State = State.LISTED  # where it stood before the visit that is under way
     station: str | None = None
@@ -54,18 +60,22 @@ class Screen:
         self._reset()
 
     def _reset(self) -> None:
-        self.run = self.command = self.product = ""
+        self.run = self.command = self.product = self.lot = ""
         self.resumes: tuple[str, ...] = ()
         self.all = Tally("all")
         self.trays: dict[str, Tally] = {}
         self.stations: dict[str, StationView] = {}
-        self.held: Trouble | None = None
+        self._holds: dict[str, Trouble] = {}  # the site's and a person's: they end apart
         self.stopping = False  # a person has asked for the end
         self.importing = ""
         self.finished: Outcome | None = None
         self.finished_code = ""
         self.failures: deque[Trouble] = deque(maxlen=FAILURES_KEPT)
         self.carried = 0  # outcomes that an earlier run had proved
+        self.maps: dict[str, TrayMap] = {}
+        self.proofs = Proofs()
+        self.curve = Curve()
+        self.codes: Counter[str] = Counter()  # of the devices that have ended other than PASS
         self.last: Record | None = None
         self._devices: dict[DeviceID, _Device] = {}
         self._recent: dict[str, None] = {}  # trays, the one touched last at the end
@@ -88,6 +98,7 @@ class Screen:
             step = STEPS[record.event] and (record.step or STEPS[record.event])
             if step != station.step or record.event == "visit.started":
                 station.step, station.since_ms = step, record.mono_ms
+        self.proofs.see(record)
         fold = _FOLDS.get(record.event)
         if fold is not None:
             fold(self, record, station or StationView(""))
@@ -96,12 +107,14 @@ class Screen:
         self.run = record.run
         self.command = str(record.extra.get("command", ""))
         self.product = str(record.extra.get("product", ""))
+        self.lot = str(record.extra.get("lot", ""))
         self.resumes = tuple(_texts(record, "resumes"))
         self._started_ms = record.mono_ms
         trays = record.extra.get("trays")
         for name, count in trays.items() if isinstance(trays, Mapping) else ():
             if isinstance(count, int):
                 self.trays[name] = Tally(name, count, Counter({State.LISTED: count}))
+        self.maps = maps_of(record, {name: tray.devices for name, tray in self.trays.items()})
         total = sum(tray.devices for tray in self.trays.values())
         self.all = Tally("all", total, Counter({State.LISTED: total}))
         self._misplaced = record.extra.get("devices", total) != total
@@ -113,16 +126,16 @@ class Screen:
         self.finished_code = record.code or ""
         self.importing = ""
         for station in self.stations.values():
-            station.step = ""
+            station.step, station.began_ms = "", None
 
     def _run_stopping(self, record: Record, _: StationView) -> None:
         self.stopping = True
 
     def _line_held(self, record: Record, _: StationView) -> None:
-        self.held = Trouble.of("HELD", record)
+        self._holds[_whose(record)] = Trouble.of("HELD", record)
 
     def _line_released(self, record: Record, _: StationView) -> None:
-        self.held = None
+        self._holds.pop(_whose(record), None)
 
     def _import_begun(self, record: Record, _: StationView) -> None:
         self.importing = record.tray or ""
@@ -150,7 +163,7 @@ class Screen:
         if device is not None:
             self.carried += 1
             self._move(device, STATE_OF.get(record.outcome or Outcome.UNKNOWN, State.UNKNOWN))
-            device.trouble = Trouble.of(word_of(OUTCOME_OF[device.state]), record)
+            self._name_trouble(device, Trouble.of(word_of(OUTCOME_OF[device.state]), record))
 
     def _device_ended(self, record: Record, _: StationView) -> None:
         device = self._find(record)
@@ -159,26 +172,31 @@ class Screen:
             return
         newly = device.state is not state
         self._move(device, state)
+        trouble = None if state is State.CONFIRMED else Trouble.of(word_of(OUTCOME_OF[state]), record)
+        self._name_trouble(device, trouble)
+        if trouble is not None:
+            self._remember(trouble)
+        elif newly:
+            self._count_pass(record.mono_ms)
+        verdict = _VERDICTS[OUTCOME_OF[state]]
+        if newly:
+            self.curve.add(record.mono_ms, _STEPS[verdict])
         name = record.station or device.station
-        station = self._station(name) if name is not None else StationView("")
-        if state is State.CONFIRMED:
-            if newly:
-                station.passes += 1
-                self._count_pass(record.mono_ms)
-            return
-        device.trouble = station.trouble = Trouble.of(word_of(OUTCOME_OF[state]), record)
-        self._remember(device.trouble)
+        if name is not None and (newly or trouble is not None):
+            station = self._station(name)
+            station.trouble = trouble or station.trouble
+            station.device_ended(record, verdict, trouble)
 
     def _visit_started(self, record: Record, station: StationView) -> None:
-        station.visits += 1
-        station.device = station.tray = station.slot = None
+        station.visit_started(record)
         if self._began_ms is None:
             self._began_ms = record.mono_ms
 
+    def _joined(self, record: Record, station: StationView) -> None:
+        station.joined(record)
+
     def _device_identified(self, record: Record, station: StationView) -> None:
-        station.device, station.tray, station.slot = record.device, record.tray, record.slot
-        if station.trouble is not None and station.trouble.word == "STRANGER":
-            station.trouble = None  # it has been taken away
+        station.identified(record)
         device = self._find(record)
         if device is not None:
             device.station = record.station
@@ -197,9 +215,20 @@ class Screen:
         if device is not None and device.state in (State.WORKING, State.CONNECTING):
             handed_over = record.outcome in (Outcome.PASS, Outcome.UNKNOWN)
             self._move(device, State.CONNECTING if handed_over else device.before)
+        trouble = None
         if record.outcome is Outcome.FAIL:
-            station.trouble = Trouble.of("AGAIN", record)  # only a final record makes a FAIL
-            self._remember(station.trouble)
+            trouble = station.trouble = Trouble.of("AGAIN", record)  # only a final record makes a FAIL
+            self._remember(trouble)
+        station.visit_ended(record, trouble)
+
+    def _taken_away(self, record: Record, _: StationView) -> None:
+        device = self._find(record)
+        if device is not None and device.station is not None and record.device is not None:
+            self._station(device.station).taken_away(record.device)
+
+    def _device_reopened(self, record: Record, station: StationView) -> None:
+        self._taken_away(record, station)
+        self._device_returned(record, station)
 
     def _stranger_seen(self, record: Record, station: StationView) -> None:
         station.trouble = Trouble.of("STRANGER", record)
@@ -226,7 +255,8 @@ class Screen:
             if record.tray not in self.trays:
                 self._misplaced = True
                 return None
-            device = self._devices[record.device] = _Device(record.tray)
+            device = self._devices[record.device] = _Device(record.tray, record.slot)
+            self.maps[record.tray].meet(record.slot)
         return device
 
     def _move(self, device: _Device, state: State) -> None:
@@ -236,9 +266,18 @@ class Screen:
         if tray.states[State.LISTED] < 0:
             self._misplaced = True
         device.state = state
+        self.maps[device.tray].put(device.slot, state)
         if state is not State.IMPORTED:  # import touches every tray; what people look for is where work is done
             self._recent.pop(device.tray, None)
             self._recent[device.tray] = None
+
+    def _name_trouble(self, device: _Device, trouble: Trouble | None) -> None:
+        """Keep why a device ended other than PASS, and count the reasons."""
+        if device.trouble is not None:
+            self.codes[device.trouble.code] -= 1
+        device.trouble = trouble if trouble is not None and trouble.word != "PASS" else None
+        if device.trouble is not None:
+            self.codes[device.trouble.code] += 1
 
     def _count_pass(self, mono_ms: int) -> None:
         self._confirmed += 1
@@ -254,6 +293,21 @@ class Screen:
         self.failures.append(trouble)
 
     # --- asking ---
+
+    @property
+    def held(self) -> Trouble | None:
+        """What holds the line; the site before a person, because only one of them can be asked."""
+        return self._holds.get("site") or self._holds.get("person")
+
+    @property
+    def held_by_person(self) -> bool:
+        """Whether a person holds the line, and only a person."""
+        return self._holds.keys() == {"person"}
+
+    def slot_of(self, device: DeviceID) -> tuple[str, int | None] | None:
+        """Where a device lies, if a record has told it."""
+        found = self._devices.get(device)
+        return None if found is None else (found.tray, found.slot)
 
     @property
     def strangers(self) -> int:
@@ -322,6 +376,22 @@ def _texts(record: Record, key: str) -> Iterator[str]:
     return (item for item in (found if isinstance(found, list) else ()) if isinstance(item, str))
 
 
+def _whose(hold: Record) -> str:
+    return "person" if hold.code == HeldByOperator.code else "site"
+
+
+_VERDICTS: Final[Mapping[Outcome, Verdict]] = {
+    Outcome.PASS: Verdict.PASS,
+    Outcome.FAIL: Verdict.FAIL,
+    Outcome.UNKNOWN: Verdict.UNPROVEN,
+    Outcome.SKIPPED: Verdict.SKIPPED,
+}
+_STEPS: Final[Mapping[Verdict, Step]] = {
+    Verdict.PASS: Step(passes=1),
+    Verdict.FAIL: Step(fails=1),
+    Verdict.UNPROVEN: Step(unproven=1),
+    Verdict.SKIPPED: Step(),
+}
 _Fold: TypeAlias = Callable[[Screen, Record, StationView], None]
 _FINALS: Final[Mapping[str, State]] = {
     "device.confirmed": State.CONFIRMED,
@@ -340,10 +410,13 @@ _FOLDS: Final[Mapping[str, _Fold]] = {
     **dict.fromkeys(("import.accepted", "import.settled", "import.refused"), Screen._import_ended),
     "device.imported": Screen._device_imported,
     "device.carried": Screen._device_carried,
-    **dict.fromkeys(("device.returned", "device.reopened"), Screen._device_returned),
+    "device.returned": Screen._device_returned,
+    "device.reopened": Screen._device_reopened,
+    "device.set_aside": Screen._taken_away,
     "device.resumed": Screen._device_resumed,
     **dict.fromkeys(_FINALS, Screen._device_ended),
     "visit.started": Screen._visit_started,
+    "network.joined": Screen._joined,
     "device.identified": Screen._device_identified,
     **dict.fromkeys(("connect.accepted", "connect.unanswered"), Screen._connect_sent),
     "visit.ended": Screen._visit_ended,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 from rich.console import Console
@@ -42,6 +43,9 @@ from provisioner.simulator.photon.sim_photon import SimPhoton
 from provisioner.simulator.virtual.run import run_virtually
 from provisioner.simulator.world import World
 
+if TYPE_CHECKING:
+    from provisioner.console.web.server import Address
+
 SPEED = 12.0
 TRAYS = 3
 
@@ -57,6 +61,7 @@ class Wishes:
     keep: bool
     virtual: bool
     runs_dir: Path
+    page: Address | None = None
 
     @property
     def adapters(self) -> list[str]:
@@ -105,7 +110,7 @@ async def _in_real_time(wishes: Wishes, seed: int, folder: Path, console: Consol
             dice=dice.of("line"),
             load_switcher=lambda name: world.switchers,
         )
-        end = await app.run(prepare(job, outside.environment), outside, console=console)
+        end = await app.run(prepare(job, outside.environment), outside, console=console, page=wishes.page)
         morning = await _night(job, end, outside)
         nursery.cancel_scope.cancel()
     _keep(wishes, folder, end)

@@ -101,3 +101,10 @@ class BackendBroken(InputRefused):
 
     code = "backend_broken"
     remedy = "Install a version of that distribution that fits, or remove it."
+
+
+class PageNotServed(InputRefused):
+    """The console's page cannot be served at that address, or not in that way."""
+
+    code = "page_not_served"
+    remedy = "Name another address with --bind HOST:PORT, or end the program that uses this one."

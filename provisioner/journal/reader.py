@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -193,6 +194,20 @@ def newest(runs_dir: Path) -> RunFolder | None:
     return next(reversed(runs(runs_dir)), None)
 
 
+def newest_shift(runs_dir: Path) -> RunFolder | None:
+    """The run that worked a manifest last: a night's repairs and a `restore` are no shifts."""
+    return next((run for run in reversed(runs(runs_dir)) if is_shift(run)), None)
+
+
+def is_shift(run: RunFolder) -> bool:
+    """Whether it worked a manifest; so does one whose first record cannot be read: whoever reads it is told why."""
+    try:
+        first = _first(run)
+    except JournalError:
+        return True
+    return first is not None and first.extra.get("command") not in ("reconcile", "restore")
+
+
 def began_in(run_id: str) -> str:
     """The second in which a run of that name began, as text that sorts by time."""
     stamped = _STAMPED.fullmatch(run_id)
@@ -200,11 +215,13 @@ def began_in(run_id: str) -> str:
 
 
 def _began(run: RunFolder) -> tuple[str, str]:
-    reading = replay(run.journal)
     try:
-        first = next(reading, None)
+        first = _first(run)
     except JournalError:
         first = None  # listing runs must not fail on one of them; whoever reads it will be told
-    finally:
-        reading.close()
     return (first.at.isoformat(timespec="milliseconds") if first else "", run.id)
+
+
+def _first(run: RunFolder) -> Record | None:
+    with closing(replay(run.journal)) as records:
+        return next(records, None)

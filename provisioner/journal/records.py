@@ -96,6 +96,9 @@ class Fields(TypedDict, total=False):
     seed: int
     devices: int
     trays: Mapping[str, int]
+    layout: str  # of a tray, rows x columns
+    layouts: Mapping[str, str] | None  # of the trays that differ
+    slots: Mapping[str, str] | None  # of the trays whose slots are not 1, 2, 3 to the end
     stations: Sequence[str]
     resumes: Sequence[str]
     counts: Mapping[str, int]

@@ -31,7 +31,7 @@ from provisioner.line.manifest_shape import (
     manifest_schema,
 )
 from provisioner.line.tray import CustomerName, Manifest, Tray, TrayDevices, customer_template, customer_trouble
-from provisioner.model import ClaimPolicy, ClaimTo, DeviceID, printable
+from provisioner.model import ClaimPolicy, ClaimTo, DeviceID, TrayLayout, printable
 from provisioner.strict_yaml import Block, Items, KeyPath, Text, mistakes_of, parse, place_of, read, secrets_in
 
 __all__ = ["Manifest", "Site", "Tray", "load_manifest", "manifest_schema"]
@@ -82,6 +82,7 @@ class _ReadTray:
     wifi: str | None
     rows: TrayRows
     file: str | None
+    layout: str | None
 
 
 class _Loader:
@@ -234,7 +235,7 @@ class _Loader:
             what = f"'expect' says {part.expect}, and {len(rows.ids)} devices are listed"
             self._tell((*path, "expect"), what, "count the tray, then correct the list or 'expect'", label)
         self._check_customers(part.id, header.lot, policy, rows)
-        return _ReadTray(part.id, policy, wifi, rows, part.file)
+        return _ReadTray(part.id, policy, wifi, rows, part.file, part.layout or header.layout)
 
     def _rows(self, node: Block, part: TrayPart, path: KeyPath, label: str) -> TrayRows:
         """Read a tray's rows, inline or from its list."""
@@ -346,4 +347,5 @@ def _finished(tray: _ReadTray, lot: str | None, takeover: frozenset[str]) -> Tra
     rows = tray.rows
     claim, customer = tray.policy.claim, tray.policy.customer
     devices = TrayDevices(tray.id, claim, tray.wifi, rows.ids, rows.slots, rows.serials, lot, customer, takeover)
-    return Tray(tray.id, claim, tray.wifi, devices, tray.file)
+    layout = TrayLayout.parse(tray.layout) if tray.layout is not None else None
+    return Tray(tray.id, claim, tray.wifi, devices, tray.file, layout)

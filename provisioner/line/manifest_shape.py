@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, WithJsonSchema
 
-from provisioner.model import ClaimTo, printable
+from provisioner.model import ClaimTo, TrayLayout, printable
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -76,6 +76,16 @@ ProductName = Annotated[
 ]
 LotName = Annotated[
     str, _text(r".{1,64}", "1 to 64 letters, digits or signs"), WithJsonSchema({"type": ["string", "number"]})
+]
+
+
+def _layout(value: str) -> str:
+    TrayLayout.parse(value)
+    return value
+
+
+LayoutText = Annotated[
+    str, AfterValidator(_layout), WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]?x[1-9][0-9]?$"})
 ]
 
 
@@ -141,6 +151,7 @@ class TrayPart(Part):
     )
     wifi: WifiName | None = Field(None, description="Wi-Fi profile for this tray instead of the manifest's; or none.")
     claim: Claim | None = Field(None, description="Claim policy for this tray instead of the manifest's.")
+    layout: LayoutText | None = Field(None, description="Rows x columns of this tray instead of the manifest's.")
 
 
 class ManifestFile(Part):
@@ -155,6 +166,9 @@ class ManifestFile(Part):
     lot: LotName | None = Field(None, description="Lot or order number; {lot} in names of customers.")
     wifi: WifiName | None = Field(None, description="Wi-Fi profile of config/line.yaml that devices get; or none.")
     claim: Claim = Field(NO_CLAIM, description="Who shall own the devices; a tray can say otherwise.")
+    layout: LayoutText | None = Field(
+        None, description="Rows x columns of a tray as it lies on the bench, for the tray map; slot 1 is top left."
+    )
     allow_takeover: Annotated[SkipValidation[tuple[DeviceText, ...]], BeforeValidator(_a_list)] = Field(
         (), description="Devices that may be taken from their present owner."
     )

@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import overload
 
-from provisioner.model import ClaimPolicy, ClaimTo, DeviceID, ListedDevice, printable
+from provisioner.model import ClaimPolicy, ClaimTo, DeviceID, ListedDevice, TrayLayout, printable
 
 CUSTOMER_FIELDS = ("tray", "lot", "slot", "device", "serial")
 CUSTOMER_CHARACTERS = (3, 128)
@@ -113,13 +113,25 @@ class TrayDevices(Sequence[ListedDevice]):
 
 @dataclass(frozen=True)
 class Tray:
-    """One tray. `file` is the list it was read from, as written in the manifest; None where the rows stand inline."""
+    """One tray. `file` is the list it was read from, as written in the manifest; None where the rows stand inline.
+
+    `layout` is how it lies on the bench, None where the manifest does not say.
+    """
 
     id: str
     claim: ClaimPolicy
     wifi: str | None
     devices: Sequence[ListedDevice]
     file: str | None = None
+    layout: TrayLayout | None = None
+
+    @property
+    def odd_slots(self) -> Sequence[int] | None:
+        """The slots in use, where they are not simply 1, 2, 3 to the end."""
+        if isinstance(self.devices, TrayDevices) and self.devices.slots is None:
+            return None
+        slots = [device.slot for device in self.devices]
+        return None if slots == list(range(1, len(slots) + 1)) else slots
 
 
 @dataclass(frozen=True)

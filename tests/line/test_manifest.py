@@ -147,6 +147,14 @@ def test_all_duplicates_name_the_first_place(tmp_path):
 # --- slots and serials ---
 
 
+def test_a_tray_has_its_own_layout_or_the_manifests_and_tells_which_slots_are_in_use():
+    first, second = load_manifest(GOOD / "trays_of_other_layouts.yaml", None).trays
+
+    assert (str(first.layout), first.odd_slots) == ("4x8", [1, 2, 4])
+    assert (str(second.layout), second.odd_slots) == ("10x5", None)
+    assert load_manifest(GOOD / "example.yaml", None).trays[0].layout is None
+
+
 def test_a_slot_is_the_position_unless_it_is_written(tmp_path):
     manifest = load_manifest(tray(tmp_path, f"{ID}31", f"{{id: {ID}32, slot: 9999}}", f"{ID}33"), None)
 

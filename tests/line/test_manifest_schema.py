@@ -28,6 +28,7 @@ SEEN_BY_AN_EDITOR = [
     "id_not_hex",
     "id_short",
     "key_in_wrong_place",
+    "layout_not_rows_by_columns",
     "lot_empty",
     "product_not_a_name",
     "secret_in_manifest",
