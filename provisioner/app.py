@@ -16,7 +16,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -154,9 +154,12 @@ async def run(
             desk = _scan_desk(prepared, journal, ledger, outside.orders) if prepared.job.scanner else None
             code = ExitCode.OUR_BUG
             try:
-                async with trio.open_nursery() as nursery, AsyncExitStack() as scope:
+                async with (
+                    _stoppable(arrivals, stop, journal),
+                    trio.open_nursery() as nursery,
+                    AsyncExitStack() as scope,
+                ):
                     nursery.start_soon(display.refresh_forever)
-                    nursery.start_soon(_watch_signals, arrivals, stop, nursery.cancel_scope, journal)
                     if desk is not None:
                         scope.enter_context(outside.scans.taken_by(desk))
                         for scanner in outside.scanners:
@@ -233,6 +236,22 @@ def stop_signals() -> list[signal.Signals]:
     """What asks a run to end: Ctrl-C, a service manager, a terminal that is closed (unless `nohup` said otherwise)."""
     wished = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     return [one for one in wished if signal.getsignal(one) is not signal.SIG_IGN]
+
+
+@asynccontextmanager
+async def _stoppable(arrivals: AsyncIterator[int], stop: Stop, journal: Journal) -> AsyncIterator[None]:
+    """The work of a run: ended at once by a second signal, and by a journal that takes no more records.
+
+    Signals are heard until everything is cleaned up: an impatient third one must not end the process while an adapter
+    is still on a setup network.
+    """
+    work = trio.CancelScope()
+    journal.when_broken(work.cancel)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_watch_signals, arrivals, stop, work, journal)
+        with work:
+            yield
+        nursery.cancel_scope.cancel()
 
 
 async def _watch_signals(arrivals: AsyncIterator[int], stop: Stop, scope: trio.CancelScope, journal: Journal) -> None:

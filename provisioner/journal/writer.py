@@ -6,10 +6,12 @@ Rule 2: `append` returns only when the whole line is on the disk. It has no chec
 out of it: neither can fall between an act and its record.
 Rule 3: after a write or a sync that did not succeed the journal is broken for good. A second fsync after a failed one
 may say "fine" about pages the kernel has already thrown away, so it is never asked (facts: reliability 2.1, F4).
+Whoever asked to be told (`when_broken`) is told at once, so that nobody goes on while one task cleans up.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -69,6 +71,7 @@ class Journal:
         self._broken = ""
         self._telling = False
         self._listeners: list[Listener] = []
+        self._when_broken: list[Callable[[], None]] = []
 
     def mono_ms(self) -> int:
         """Milliseconds since the journal was opened, by the clock that the records have."""
@@ -109,18 +112,22 @@ class Journal:
         """
         self._listeners.append(listener)
 
+    def when_broken(self, act: Callable[[], None]) -> None:
+        """Do this, which must be quick, when a record does not get onto the disk: nothing may be done any more."""
+        self._when_broken.append(act)
+
     def _write(self, line: bytes) -> None:
         self._broken = "an earlier write did not come to its end"  # true until this one has
         try:
             written = self._disk.write(self._descriptor, line)
-            if written == len(line):
-                self._disk.sync_data(self._descriptor)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes fitted")
+            self._disk.sync_data(self._descriptor)
         except OSError as error:
             self._broken = error.strerror or str(error)
+            for act in self._when_broken:
+                act()
             raise self._failure(self._broken) from error
-        if written != len(line):
-            self._broken = f"only {written} of {len(line)} bytes fitted"
-            self._refuse(self._broken)
         self._broken = ""
 
     def _failure(self, why: str) -> JournalWriteFailed:

@@ -19,7 +19,7 @@ from provisioner.simulator.cloud.state import What
 from provisioner.simulator.photon.history import WRITES, Event, Experience
 
 _FINALS = ("device.confirmed", "device.failed", "device.unknown", "device.skipped", "device.refused", "device.carried")
-_ACTS = {
+ACTS = {
     Event.CLAIM_CODE_SET: "claim_code.intended",
     Event.CONFIGURED: "wifi.intended",
     Event.CONNECT: "connect.intended",
@@ -50,7 +50,7 @@ class Said:
     @classmethod
     def of(cls, records: Iterable[Record]) -> Said:
         """Fold a journal."""
-        said, acts = cls(), frozenset(_ACTS.values())
+        said, acts = cls(), frozenset(ACTS.values())
         for record in records:
             said.last = record
             if record.device is None:
@@ -162,7 +162,7 @@ def one_outcome_each(said: Said, truth: Truth) -> Iterator[str]:
 def every_write_was_intended(said: Said, lived: Lived) -> Iterator[str]:
     """What a device experienced was written down before: never more acts than intentions."""
     for (act, device), times in lived.done.items():
-        intended = said.intended[_ACTS[act], device]
+        intended = said.intended[ACTS[act], device]
         if times > intended:
             yield f"{device}: {act} {times} times, intended {intended} times"
 

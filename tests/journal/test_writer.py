@@ -199,6 +199,22 @@ def test_after_a_failed_sync_nothing_is_written_or_synced_again(tmp_path):
     assert size == journal.path.stat().st_size
 
 
+def test_who_asked_is_told_at_once_and_once_that_the_journal_is_broken(tmp_path):
+    """F4: nobody goes on working while the one who met the failure cleans up."""
+    told = []
+
+    def failing(_):
+        raise OSError(28, "No space left on device")
+
+    with opened(tmp_path, sync=failing) as journal:
+        journal.when_broken(lambda: told.append(journal.seq))
+        for _ in range(2):
+            with pytest.raises(JournalWriteFailed):
+                journal.append("run.started")
+
+    assert told == [0]
+
+
 def test_a_write_that_was_left_halfway_breaks_the_journal(tmp_path):
     class Unforeseen(BaseException):
         pass

@@ -211,6 +211,12 @@ class ServerStream(trio.abc.HalfCloseableStream):
         self._in.stall()
         self._out.stall()
 
+    def reset(self) -> None:
+        """Cut the connection: the client meets ECONNRESET, also while it reads what was sent."""
+        self._closed = True
+        self._in.reset()
+        self._out.reset()
+
     def close(self) -> None:
         """Close without waiting: a FIN, or a RST if the client has sent what nobody read."""
         if not self._closed:
