@@ -8,6 +8,7 @@ Rule 2: the serial's last characters name the setup network to look for, and not
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from provisioner.errors import LabelAmbiguous, NotInManifest, ScanGlued, ScanPartial, ScanRefused, ScanWrongLayout
 from provisioner.line.air import Suffixes, serial_suffix
@@ -26,6 +27,8 @@ class Labels:
     def __init__(self, manifest: Manifest, suffixes: Suffixes, framing: Framing, *, setup_prefix: str) -> None:
         self.framing = framing
         self._manifest = manifest
+        self._from_cloud: dict[str, DeviceID] = {}
+        self._serials: dict[DeviceID, str] = {}
         self.suffixes = suffixes
         self._setup_prefix = setup_prefix
 
@@ -37,7 +40,15 @@ class Labels:
         device = self._known(text)
         if device is None:
             raise self._refusal(text)
-        return Wanted(device.id, serial_suffix(device.serial) if device.serial else None)
+        serial = device.serial or self._serials.get(device.id)
+        return Wanted(device.id, serial_suffix(serial) if serial else None)
+
+    def learn(self, serials: Iterable[tuple[DeviceID, str | None]]) -> None:
+        """Serial numbers as the cloud knows them: a vendor's list often has device IDs only, a box label never has."""
+        for device, serial in serials:
+            if serial and device in self._manifest:
+                self._serials[device] = serial
+                self._from_cloud[serial.upper()] = device
 
     def find(self, device: DeviceID) -> ListedDevice | None:
         """The row of a device that a label has named."""
@@ -67,6 +78,9 @@ class Labels:
         found = [device for device in self.suffixes.candidates(serial_suffix(text)) if _same(device.serial, text)]
         if len(found) > 1:
             raise LabelAmbiguous(f"serial number {printable(text)} is listed {len(found)} times")
+        other = self._from_cloud.get(text.upper())
+        if not found and other is not None:
+            return self._manifest.find(other)
         return found[0] if found else None
 
     def _by_slot(self, text: str) -> ListedDevice | None:

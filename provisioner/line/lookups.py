@@ -67,6 +67,11 @@ class Lookups:
             return
         self._reads[device.id] = read
 
+    @property
+    def uplink_is_away(self) -> bool:
+        """Whether nothing can be asked of the cloud now."""
+        return self._uplink.is_away
+
     def preload(self, found: Mapping[DeviceID, CloudDevice], asked: Iterable[DeviceID]) -> None:
         """Keep what one bulk read found, for a window in which no single read can be made."""
         for id_ in asked:

@@ -153,6 +153,7 @@ class ScanDesk:
         self.operator = operator
         self.stopping = False
         self.run_out = False
+        self.last_scan_s = trio.current_time()
         self.again: Callable[[], None] = lambda: None  # the board under work was scanned again, or JOINED
 
     # --- the stations ---
@@ -219,6 +220,7 @@ class ScanDesk:
 
     def put(self, scan: Scan) -> Answer:
         """Take a scan or refuse it, at once. Any text may come; nothing is raised for it."""
+        self.last_scan_s = trio.current_time()
         try:
             text = self.labels.framing.text_of(scan.text)
             command = self.labels.framing.command_of(text)

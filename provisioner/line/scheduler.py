@@ -34,7 +34,7 @@ from provisioner.line.manifest import Manifest
 from provisioner.line.orders import LineOrders, Orders
 from provisioner.line.rows import row_of
 from provisioner.line.scan_desk import ScanDesk
-from provisioner.line.shift import Shift
+from provisioner.line.shift import Shift, Window
 from provisioner.line.station import Station
 from provisioner.line.steps import State
 from provisioner.line.uplink import Uplink
@@ -176,6 +176,9 @@ class _Run:
                 self.parts.journal.append("device.imported", **row_of(device), code="no_product")
             return
         await self._import(self.importer, todo)
+        if self.parts.scans is not None:
+            seen = self.importer.membership.seen.values()
+            self.parts.scans.labels.learn((device.id, device.serial_number) for device in seen)
 
     def _know_the_air(self) -> None:
         """Whose network is whose, from earlier runs: of boards that are proven, or in doubt. Others are met anew."""
@@ -265,10 +268,12 @@ class _Run:
         self._shifts.append(shift)
         station.scribe.append("station.started")
         try:
+            shared = switcher.traits.uplink is UplinkKind.SHARED
+            window = Window(self.uplink, self._preload)
             if self.parts.scans is not None:
-                await shift.work_scanned(self.parts.scans)
-            elif switcher.traits.uplink is UplinkKind.SHARED:
-                await shift.work_in_windows(self.uplink, self._preload)
+                await shift.work_scanned(self.parts.scans, window=window if shared else None)
+            elif shared:
+                await shift.work_in_windows(window)
             else:
                 await shift.work_separate()
         finally:
@@ -373,14 +378,20 @@ class _Run:
 
     async def _watch_bench(self) -> None:
         """End the run when no board has come for a long time and none waits for proof."""
-        idle_stop_s = self.parts.settings.budgets.idle_stop_s
-        while (left_s := self.last_visit_s + idle_stop_s - trio.current_time()) > 0:
+        budgets, scans = self.parts.settings.budgets, self.parts.scans
+        # With a scanner a person is there who decides; they may be at lunch.
+        idle_stop_s = budgets.idle_stop_s if scans is None else budgets.scanner_idle_stop_s
+        while (left_s := self._last_sign_s() + idle_stop_s - trio.current_time()) > 0:
             await trio.sleep(left_s)
             await self.confirmer.wait_empty()
             if self.hold.by_person:  # a person's pause may be longer than a bench may lie idle
                 await self.hold.wait_resumed()
                 self.last_visit_s = trio.current_time()
         self._end_soon("no board has come to any station for a long time")
+
+    def _last_sign_s(self) -> float:
+        """When something was last done at a bench."""
+        return max(self.last_visit_s, self.parts.scans.last_scan_s if self.parts.scans is not None else 0.0)
 
     def _end_soon(self, why: str) -> None:
         if not self.stop.gently.is_set():

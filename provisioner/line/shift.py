@@ -10,27 +10,22 @@ Rule 2: a graceful stop ends a shift between two boards, never in the middle of 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import trio
 
 from provisioner.errors import (
-    Again,
-    Blame,
     ClaimCodeUnavailable,
     CloudError,
-    NotTheScannedDevice,
-    ProvisionerError,
     RunStopping,
-    ScannedNotHeard,
-    StrangerDevice,
     SwitchError,
     UplinkNotRestored,
 )
 from provisioner.line.confirmer import Confirmer
 from provisioner.line.rows import row_of, why_of
 from provisioner.line.scan_desk import ScanDesk
+from provisioner.line.search import Search
 from provisioner.line.station import Station
 from provisioner.line.uplink import Uplink
 from provisioner.line.visit import HandedOver, Visit, Wanted
@@ -38,6 +33,14 @@ from provisioner.model import ListedDevice, Outcome
 
 RESTORE_SLACK_S = 2.0  # the back end's own limit comes first: its error says more than ours
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the only radio of a computer needs: its way to the cloud, and what reads devices before it leaves that."""
+
+    uplink: Uplink
+    preload: Callable[[list[ListedDevice]], Awaitable[None]]
 
 
 @dataclass
@@ -89,8 +92,8 @@ class Shift:
             await self._wait(lambda: self.hand_over(done))
             self._handing_over = False
 
-    async def work_scanned(self, desk: ScanDesk) -> None:
-        """One scan, one board; nothing else is ever joined."""
+    async def work_scanned(self, desk: ScanDesk, *, window: Window | None = None) -> None:
+        """One scan, one board; nothing else is ever joined. `window`: the only radio leaves the uplink for it."""
         place = desk.open(self.station.name)
         try:
             while not self.over:
@@ -98,65 +101,69 @@ class Shift:
                 if wanted is None or self.over:
                     return
                 self.station.operator = place.operator
-                visit = await self._scanned_board(wanted)
-                if visit is not None and visit.handed_over is not None:
-                    await self._hand_over(visit.handed_over)
+                search = Search(self.station, wanted)
+                self.station.shared.air.forgive()  # a person vouches for what is on the bench now
+                try:
+                    if window is None:
+                        await search.run(self._next_board, self._line_opens)
+                    else:
+                        await self._search_away(search, window)
+                finally:
+                    self._write_end_of(search)
+                if search.visit is not None and search.visit.handed_over is not None:
+                    await self._hand_over(search.visit.handed_over)
                 desk.done(place)
         finally:
             desk.close(place.name)
 
-    async def _scanned_board(self, wanted: Wanted) -> Visit | None:
-        """Look for the board that was scanned until it is found, or its time is over; write down how it ended."""
-        self.station.shared.air.forgive()  # a person vouches for what is on the bench now
-        visit, failure = await self._look_for(wanted)
-        if visit is not None and visit.handed_over is not None:
-            failure = None
-        elif failure is None:
-            name = wanted.device or f"{self.station.shared.prefix}{wanted.code}"
-            failure = RunStopping("the run is stopping") if self.over else ScannedNotHeard(f"{name} is not heard here")
+    def _write_end_of(self, search: Search) -> None:
+        """How a scan ended: handed over, or why not."""
+        visit, wanted, failure = search.visit, search.wanted, search.failure
+        done = visit is not None and visit.handed_over is not None
+        if not done and failure is None:
+            failure = RunStopping("the run is stopping, and the board is not on its way")
+        device = self.station.shared.ledger.manifest.find(wanted.device) if wanted.device is not None else None
         self.station.scribe.append(
             "scan.ended",
             operator=self.station.operator,
-            **row_of(self._listed(wanted, visit)),
-            outcome=Outcome.FAIL if failure is not None else Outcome.PASS,
-            **why_of(failure),
+            **row_of(device or (visit.device if visit is not None else None)),
+            outcome=Outcome.PASS if done else Outcome.FAIL,
+            **why_of(None if done else failure),
         )
-        return visit
 
-    async def _look_for(self, wanted: Wanted) -> tuple[Visit | None, ProvisionerError | None]:
-        """Visit what may be the scanned board until it is; the last visit, and why it is not done."""
-        budgets = self.station.shared.budgets
-        began_s = trio.current_time()
-        visit, failure = None, None
-        while await self._line_opens() and trio.current_time() < began_s + budgets.scanned_board_s:
-            late = trio.current_time() >= began_s + budgets.other_names_after_s
-            visit = await self._next_board(replace(wanted, any_name=late or wanted.code is None))
-            if visit is None:
-                if late and isinstance(failure, NotTheScannedDevice | StrangerDevice):
-                    break  # all who could be it have answered
+    async def _search_away(self, search: Search, window: Window) -> None:
+        """The only radio: codes and reads first, then away for this one board, then back."""
+        shared = self.station.shared
+        devices = [d for d in shared.ledger.manifest if d.needs_visit and shared.ledger.may_visit(d.id)]
+        if search.wanted.device is not None:
+            devices = [device for device in devices if device.id == search.wanted.device]
+        while await self._line_opens():
+            await self._wait(shared.codes.stocked)
+            if self.over:
+                return
+            try:
+                async with window.uplink.present():
+                    await window.preload(devices)
+            except CloudError as fault:
+                shared.hold.report(fault)
                 continue
-            failure = visit.failure
-            if visit.handed_over is not None:
-                break
-            if wanted.device is not None and isinstance(failure, NotTheScannedDevice | StrangerDevice):
-                wanted = replace(wanted, not_there=wanted.not_there | {visit.network.key})
-            elif self._is_final(visit):
-                break
-        return visit, failure
+            try:
+                async with window.uplink.away():
+                    try:
+                        await search.run(self._next_board, self._still_on)
+                    finally:
+                        await self._restore()
+            except SwitchError as fault:
+                self.station.drain(fault)
+                search.failure = fault
+            return
 
-    def _is_final(self, visit: Visit) -> bool:
-        """Whether another try at the scanned board makes no sense now."""
-        failure, device = visit.failure, visit.device
-        if failure is None or failure.again is not Again.THIS_RUN or failure.blame is Blame.OPERATOR:
-            return True
-        return device is not None and not self.station.shared.ledger.may_visit(device.id)
+    async def _still_on(self) -> bool:
+        """Away from the uplink nothing is waited for: a held line is mended from there."""
+        await trio.lowlevel.checkpoint()
+        return not self.over and self.station.shared.hold.reason is None
 
-    def _listed(self, wanted: Wanted, visit: Visit | None) -> ListedDevice | None:
-        if wanted.device is not None:
-            return self.station.shared.ledger.manifest.find(wanted.device)
-        return visit.device if visit is not None else None
-
-    async def work_in_windows(self, uplink: Uplink, preload: Callable[[list[ListedDevice]], Awaitable[None]]) -> None:
+    async def work_in_windows(self, window: Window) -> None:
         """The only radio: prepare on the uplink, visit a window of boards, come back, prove them, again."""
         shared = self.station.shared
         while await self._line_opens():
@@ -165,8 +172,8 @@ class Shift:
                 return
             open_devices = [d for d in shared.ledger.manifest if d.needs_visit and shared.ledger.may_visit(d.id)]
             try:
-                async with uplink.present():
-                    await preload(open_devices)
+                async with window.uplink.present():
+                    await window.preload(open_devices)
             except CloudError as fault:
                 shared.hold.report(fault)
                 continue
@@ -174,7 +181,7 @@ class Shift:
                 await self._listen_while_waiting()
                 continue
             try:
-                async with uplink.away():
+                async with window.uplink.away():
                     try:
                         done = await self._window()
                     finally:

@@ -8,9 +8,9 @@ Rule 2: the adapter is held from join to leave; what waits for the cloud happens
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
@@ -79,13 +79,22 @@ class Station:
             network = self._choose(Wanted())
             if network is not None:
                 return network
-        await self.listen()
+        if wanted is not None and wanted.code is not None and not self.switcher.traits.scans:
+            # A person listens with their eyes: the label says which network to look for, so nobody is asked.
+            named = SetupNetwork(f"{self.shared.prefix}{wanted.code}", "", 0, trio.current_time())
+            await trio.lowlevel.checkpoint()
+            self._hear([named])
+        else:
+            await self.listen()
         return self._choose(wanted or Wanted())
 
     async def listen(self) -> None:
         """Hear what is in the air, and who is back there. Raises SwitchError."""
         shared = self.shared
-        heard = await self.switcher.scan(prefix=shared.prefix, timeout=shared.budgets.scan_s)
+        self._hear(await self.switcher.scan(prefix=shared.prefix, timeout=shared.budgets.scan_s))
+
+    def _hear(self, heard: Sequence[SetupNetwork]) -> None:
+        shared = self.shared
         self._heard = [network for network in heard if is_setup_name(network.ssid, shared.prefix)]
         self._listened_s = trio.current_time()
         for back in shared.air.hear(self._heard):
@@ -94,16 +103,27 @@ class Station:
     def _choose(self, wanted: Wanted) -> SetupNetwork | None:
         """Decide without waiting; what the cloud knows of the board is asked for while the adapter joins it."""
         shared = self.shared
-        network = shared.air.choose(
+        if self.hears_twins(wanted):
+            return None
+        network = self._lease(replace(wanted, any_name=False)) or self._lease(wanted)
+        for device in self._guesses(network) if network is not None else ():
+            if shared.ledger.may_visit(device.id):
+                shared.lookups.ahead(device)
+        return network
+
+    def _lease(self, wanted: Wanted) -> SetupNetwork | None:
+        return self.shared.air.choose(
             self._heard,
             station=self.name,
             now_s=trio.current_time(),
             fits=lambda network, device: self._fits(network, device, wanted),
         )
-        for device in self._guesses(network) if network is not None else ():
-            if shared.ledger.may_visit(device.id):
-                shared.lookups.ahead(device)
-        return network
+
+    def hears_twins(self, wanted: Wanted) -> bool:
+        """Whether a network's name was scanned, with nothing else to know the board by, and two are called so."""
+        if wanted.device is not None or wanted.code is None:
+            return False
+        return sum(suffix_of(network.ssid) == wanted.code for network in self._heard) > 1
 
     def _guesses(self, network: SetupNetwork) -> list[ListedDevice]:
         known = self.shared.air.device_of(network.key)

@@ -12,7 +12,7 @@ from provisioner.line.labels import Labels
 from provisioner.line.proof import Expectation
 from provisioner.line.scan_desk import Scan, ScanDesk
 from provisioner.line.scan_text import Framing
-from provisioner.line.shift import Shift
+from provisioner.line.shift import Shift, Window
 from provisioner.line.steps import State
 from provisioner.settings import Budgets, Limits
 
@@ -188,7 +188,7 @@ async def test_a_window_prepares_on_the_uplink_works_away_from_it_and_comes_back
     desk = desk(5, limits=Limits(window_devices_max=2))
     away = []
     desk.line.journal.subscribe(lambda r: away.append((r.event, desk.line.uplink.is_away)))
-    desk.begin(desk.shift.work_in_windows, desk.line.uplink, desk.preload)
+    desk.begin(desk.shift.work_in_windows, Window(desk.line.uplink, desk.preload))
     await trio.sleep(100)
 
     assert desk.pass_count() == 5
@@ -206,7 +206,7 @@ async def test_a_window_prepares_on_the_uplink_works_away_from_it_and_comes_back
 async def test_no_window_begins_before_its_codes_lie_ready(desk, autojump_clock):
     desk = desk(3, each_max=3)
     desk.line.cloud.make_s = 20
-    desk.begin(desk.shift.work_in_windows, desk.line.uplink, desk.preload)
+    desk.begin(desk.shift.work_in_windows, Window(desk.line.uplink, desk.preload))
     await trio.sleep(59)
     assert desk.switcher.joins == []
     await trio.sleep(40)
@@ -217,7 +217,7 @@ async def test_no_window_begins_before_its_codes_lie_ready(desk, autojump_clock)
 async def test_a_window_ends_before_its_codes_grow_old(desk, autojump_clock):
     desk = desk(5, budgets=Budgets(claim_code_age_s=60.0))
     desk.switcher.join_s = 20.0
-    desk.begin(desk.shift.work_in_windows, desk.line.uplink, desk.preload)
+    desk.begin(desk.shift.work_in_windows, Window(desk.line.uplink, desk.preload))
     await trio.sleep(200)
 
     assert desk.switcher.restored >= 2
@@ -227,7 +227,7 @@ async def test_a_window_ends_before_its_codes_grow_old(desk, autojump_clock):
 
 async def test_a_window_whose_codes_are_gone_goes_back_for_more(desk, autojump_clock):
     desk = desk(4, each_max=1)
-    desk.begin(desk.shift.work_in_windows, desk.line.uplink, desk.preload)
+    desk.begin(desk.shift.work_in_windows, Window(desk.line.uplink, desk.preload))
     await trio.sleep(200)
 
     assert desk.pass_count() == 4
@@ -238,7 +238,7 @@ async def test_a_window_whose_codes_are_gone_goes_back_for_more(desk, autojump_c
 async def test_the_uplink_is_restored_also_when_the_run_is_cancelled(desk, autojump_clock):
     desk = desk(3)
     with trio.move_on_after(4):
-        await desk.shift.work_in_windows(desk.line.uplink, desk.preload)
+        await desk.shift.work_in_windows(Window(desk.line.uplink, desk.preload))
 
     assert desk.switcher.joins
     assert desk.switcher.restored == 1
@@ -252,7 +252,7 @@ async def test_an_uplink_that_does_not_come_back_drains_the_station(desk, autoju
         desk.switcher.restore_s = math.inf
     else:
         desk.switcher.restore_faults = [UplinkNotRestored("no")]
-    desk.begin(desk.shift.work_in_windows, desk.line.uplink, desk.preload)
+    desk.begin(desk.shift.work_in_windows, Window(desk.line.uplink, desk.preload))
     await trio.sleep(60)
 
     assert desk.ended
@@ -269,7 +269,7 @@ async def test_a_back_end_that_says_why_it_is_not_back_is_heard(desk, autojump_c
         raise UplinkNotRestored("the router does not answer")
 
     desk.switcher.restore = restore
-    desk.begin(desk.shift.work_in_windows, desk.line.uplink, desk.preload)
+    desk.begin(desk.shift.work_in_windows, Window(desk.line.uplink, desk.preload))
     await trio.sleep(60)
 
     assert desk.station.drained.detail == "the router does not answer"
@@ -278,7 +278,7 @@ async def test_a_back_end_that_says_why_it_is_not_back_is_heard(desk, autojump_c
 async def test_a_stop_ends_a_wait_for_codes_and_begins_no_window(desk, autojump_clock):
     desk = desk(1)
     desk.line.cloud.make_s = math.inf
-    desk.begin(desk.shift.work_in_windows, desk.line.uplink, desk.preload)
+    desk.begin(desk.shift.work_in_windows, Window(desk.line.uplink, desk.preload))
     await trio.sleep(100)
     desk.stop_gently()
     await trio.sleep(0.1)
@@ -296,7 +296,7 @@ async def test_a_read_that_fails_before_a_window_holds_the_line(desk, autojump_c
             raise faults.pop()
         await desk.preload(devices)
 
-    desk.begin(desk.shift.work_in_windows, desk.line.uplink, preload)
+    desk.begin(desk.shift.work_in_windows, Window(desk.line.uplink, preload))
     await trio.sleep(30)
     assert isinstance(desk.line.hold.reason, CloudUnreachable)
     assert desk.switcher.joins == []
