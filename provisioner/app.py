@@ -302,7 +302,13 @@ def _scan_desk(prepared: Prepared, journal: Journal, ledger: Ledger, orders: Ord
     settings, scanner = prepared.settings, prepared.settings.scanner
     framing = Framing(scanner.prefix, scanner.suffix, scanner.command_prefix)
     own = {one.station for one in serial_scanners_of(prepared) if one.station is not None}
-    labels = Labels(prepared.manifest, Suffixes(prepared.manifest), framing, setup_prefix=settings.softap.prefix)
+    labels = Labels(
+        prepared.manifest,
+        Suffixes(prepared.manifest),
+        framing,
+        setup_prefix=settings.softap.prefix,
+        name_networks=scanner.labels_name_networks,
+    )
 
     return ScanDesk(journal, ledger, labels, orders=orders.give, own=own, operator=settings.operator)
 

@@ -101,6 +101,8 @@ class ScannerSettings(_Part):
     prefix: Annotated[str, Field(max_length=16)] = ""
     suffix: Annotated[str, Field(max_length=16)] = ""
     command_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9.]{3,16}$")] = "PVCTL"  # of command barcodes and badges
+    # False where the firmware gives its boards a setup name of its own: then every board near by is asked who it is.
+    labels_name_networks: bool = True
 
 
 class SoftAPSettings(_Part):

@@ -43,6 +43,7 @@ class TrayFile:
     claim: str | None = None
     wifi: str | None = None
     expect: int | None = None
+    serials: bool = True
 
 
 def write_manifest(
@@ -72,10 +73,14 @@ def write_manifest(
             file.write(f"    expect: {tray.expect}\n" if tray.expect is not None else "")
             if tray.form == "rows":
                 file.write("    devices:\n")
-                file.writelines(f'      - {{id: "{b.device_id}", serial: {b.serial}}}\n' for b in tray.boards)
+                file.writelines(f"      - {_row(board, tray)}\n" for board in tray.boards)
             else:
                 file.write(f"    file: {_write_list(folder, tray).name}\n")
     return path
+
+
+def _row(board: Labelled, tray: TrayFile) -> str:
+    return f'{{id: "{board.device_id}"{f", serial: {board.serial}" if tray.serials else ""}}}'
 
 
 def _write_list(folder: Path, tray: TrayFile) -> Path:
@@ -103,6 +108,7 @@ class LineFile:
     cloud: Mapping[str, object] = field(default_factory=dict)
     budgets: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
+    scanner: Mapping[str, object] = field(default_factory=dict)
 
 
 def write_settings(folder: Path, line: LineFile) -> Path:
@@ -122,6 +128,7 @@ def write_settings(folder: Path, line: LineFile) -> Path:
         *(f"  - {station}" for station in stations),
         *_block("budgets", line.budgets),
         *_block("limits", line.limits),
+        *_block("scanner", line.scanner),
     ]
     path.write_text("\n".join([*parts, ""]), encoding="utf-8")
     return path

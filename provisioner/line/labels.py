@@ -22,15 +22,25 @@ _SHORTEST = 4  # of two labels that arrived as one, and of a part that is worth 
 
 
 class Labels:
-    """The labels of one manifest. `setup_prefix` is what setup networks are called (`Photon-`)."""
+    """The labels of one manifest. `setup_prefix` is what setup networks are called (`Photon-`); `name_networks`: and
+    their suffix is what a label's serial number ends with."""
 
-    def __init__(self, manifest: Manifest, suffixes: Suffixes, framing: Framing, *, setup_prefix: str) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        suffixes: Suffixes,
+        framing: Framing,
+        *,
+        setup_prefix: str,
+        name_networks: bool = True,
+    ) -> None:
         self.framing = framing
         self._manifest = manifest
         self._from_cloud: dict[str, DeviceID] = {}
         self._serials: dict[DeviceID, str] = {}
         self.suffixes = suffixes
         self._setup_prefix = setup_prefix
+        self._name_networks = name_networks
 
     def resolve(self, text: str) -> Wanted:
         """What a label asks for. Raises ScanRefused with what is wrong."""
@@ -41,7 +51,7 @@ class Labels:
         if device is None:
             raise self._refusal(text)
         serial = device.serial or self._serials.get(device.id)
-        return Wanted(device.id, serial_suffix(serial) if serial else None)
+        return Wanted(device.id, serial_suffix(serial) if serial and self._name_networks else None)
 
     def learn(self, serials: Iterable[tuple[DeviceID, str | None]]) -> None:
         """Serial numbers as the cloud knows them: a vendor's list often has device IDs only, a box label never has."""

@@ -52,6 +52,8 @@ class Factory:
     wifi_password: str = TEST_ROUTER.password
     client_secret: str | None = None
     habits: Habits = field(default_factory=Habits)
+    scanner: dict = field(default_factory=dict)
+    serials: bool = True
 
     def __post_init__(self):
         self.virtual = VirtualFactory(seed=self.seed, faults=self.faults, rules=self.rules)
@@ -84,9 +86,9 @@ class Factory:
         self.listed += made
         return made
 
-    def strange_boards(self, count):
+    def strange_boards(self, count, **how):
         """Make boards that are in no tray."""
-        made = [self.world.add_photon() for _ in range(count)]
+        made = [self.world.add_photon(**how) for _ in range(count)]
         self.strangers += made
         return made
 
@@ -96,10 +98,10 @@ class Factory:
         """Write what a person would have written; return the manifest and the settings."""
         adapters = [f"sim{n}" for n in range(1, self.stations + 1)]
         budgets = {"idle_stop_s": 300, **self.budgets}
-        line = LineFile(adapters, self.uplink, budgets=budgets, limits=self.limits)
+        line = LineFile(adapters, self.uplink, budgets=budgets, limits=self.limits, scanner=self.scanner)
         return self.virtual.write(
             self.folder,
-            [TrayFile("T-0001", self.listed)],
+            [TrayFile("T-0001", self.listed, serials=self.serials)],
             line,
             claim=self.claim,
             wifi=self.wifi,
@@ -118,15 +120,18 @@ class Factory:
                 self.world.start_operators([*self.strangers, *self.listed], self.habits)
             yield self
 
-    async def run(self, command="run", *, during=None):
-        """One `provisioner run` (or `import`) inside a living world. `during` is a task beside it."""
+    async def run(self, command="run", *, during=None, scanner=None):
+        """One `provisioner run` (or `import`) inside a living world. `during` is a task beside it; `scanner` a person
+        who puts scans to the run's desk."""
         secrets = {"PROVISIONER_WIFI_FACTORY_2G": self.wifi_password}
         if self.client_secret:
             secrets["PROVISIONER_CLIENT_SECRET"] = self.client_secret
         self.orders = Orders()
         dice = random.Random(self.seed + len(self.requests))
-        outside = replace(self.virtual.outside(secrets), dice=dice, orders=self.orders)
-        job = Job(command, *self.files(), self.runs_dir)
+        outside = replace(
+            self.virtual.outside(secrets), dice=dice, orders=self.orders, scanners=[scanner] if scanner else []
+        )
+        job = Job(command, *self.files(), self.runs_dir, scanner=scanner is not None)
         self.screen = io.StringIO()
         console = Console(file=self.screen, width=200)
         self.stop = app.Stop()
