@@ -138,7 +138,7 @@ class Shift:
         if search.wanted.device is not None:
             devices = [device for device in devices if device.id == search.wanted.device]
         while await self._line_opens():
-            await self._wait(shared.codes.stocked)
+            await self._wait(lambda: shared.codes.stocked(for_s=shared.budgets.join_s))
             if self.over:
                 return
             try:
