@@ -161,8 +161,12 @@ class Air:
         heard.gone_s, heard.looked_twice = now_s, False
 
     def no_lease(self, network: SetupNetwork) -> None:
-        """Its DHCP server gave no address (facts: photon-softap T14: an address of our own works)."""
-        self._heard[network.key].no_lease = True
+        """Its DHCP server gave no address (facts: photon-softap T14: an address of our own works).
+
+        Nobody was looked at the first time, so a second look is still to come.
+        """
+        heard = self._heard[network.key]
+        heard.looked_twice, heard.no_lease = heard.looked_twice and heard.no_lease, True
 
     def needs_static_address(self, network: SetupNetwork) -> bool:
         """Whether its DHCP server has failed before."""

@@ -87,9 +87,10 @@ class Confirmer:
         """Take in a device after its visit, or one that waits to be claimed online. Waits while the place is full."""
         await self._take_in(wanted, station=station, budget_s=self._budgets.confirm_s)
 
-    async def settle(self, wanted: Expectation, *, budget_s: float) -> None:
-        """Take in a device that an earlier run left open: if the cloud does not prove it soon, it may be visited."""
-        await self._take_in(wanted, station=None, budget_s=budget_s, left_by_earlier_run=True)
+    async def settle(self, wanted: Expectation, *, budget_s: float, returns: bool) -> None:
+        """Take in a device that an earlier run left open. If the cloud does not prove it soon, it `returns` to the
+        stations; at the end of a run, when none would take it, it ends as the cloud shows it."""
+        await self._take_in(wanted, station=None, budget_s=budget_s, returns=returns)
 
     def judge_read(self, wanted: Expectation, seen: CloudDevice) -> None:
         """Give a device its outcome from a read that was just made (import only: the product list is the proof)."""
@@ -98,13 +99,11 @@ class Confirmer:
         self._settle(awaiting)
 
     async def _take_in(
-        self, wanted: Expectation, *, station: str | None, budget_s: float, left_by_earlier_run: bool = False
+        self, wanted: Expectation, *, station: str | None, budget_s: float, returns: bool = False
     ) -> None:
         await self._room.take_place()
         waits = polls(self._budgets.confirm_poll_first_s, self._budgets.confirm_poll_longest_s)
-        awaiting = Awaiting(
-            wanted, station, self._room.clock_s() + budget_s, waits, left_by_earlier_run=left_by_earlier_run
-        )
+        awaiting = Awaiting(wanted, station, self._room.clock_s() + budget_s, waits, returns=returns)
         awaiting.has_place = True
         # It may have been heard again before it came here: behind a full queue, or within a single radio's window.
         awaiting.back = self._air.back_since_connect(awaiting.device.id)
@@ -253,7 +252,7 @@ class Confirmer:
 
     def _comes_again(self, awaiting: Awaiting, failure: DeviceError) -> bool:
         """Whether a station shall have the device (again) instead of an outcome now."""
-        if awaiting.left_by_earlier_run:
+        if awaiting.returns:
             return awaiting.device.needs_visit
         return isinstance(failure, ConnectIgnored) and self._may_visit_again(awaiting.device.id)
 

@@ -227,7 +227,7 @@ class _Run:
         for _ in range(self.parts.settings.limits.confirmations_at_once):
             line.start_soon(self.confirmer.work)
         self._confirm_imported()
-        line.start_soon(self._settle, self.books.resume_earlier())
+        line.start_soon(self._settle, self.books.resume_earlier(), True)
         self._shifts_open = len(self.parts.stations)
         if self._shifts_open:
             self._shifts_over = trio.Event()
@@ -245,7 +245,7 @@ class _Run:
             if not device.needs_visit and device.claim.to is ClaimTo.NONE:
                 self.confirmer.judge_read(self.desk.expect(device), self.importer.membership.seen[device.id])
 
-    async def _settle(self, found: list[tuple[ListedDevice, Earlier]]) -> None:
+    async def _settle(self, found: list[tuple[ListedDevice, Earlier]], returns: bool) -> None:  # noqa: FBT001
         """Ask the cloud about these; a board that was told to connect a moment ago gets the rest of its time."""
         budgets = self.parts.settings.budgets
         for device, earlier in found:
@@ -254,6 +254,7 @@ class _Run:
             await self.confirmer.settle(
                 self.desk.expect(device, visited=True, before=earlier.handshake_before, since=earlier.cloud_from),
                 budget_s=max(budgets.settle_s, budgets.confirm_s - since_s),
+                returns=returns,
             )
 
     async def _claim_when_online(self) -> None:
@@ -341,7 +342,8 @@ class _Run:
         if self.hold.cloud_is_open:
             with trio.move_on_after(self.parts.settings.budgets.confirm_s):
                 await self.confirmer.wait_empty()
-                await self._settle(self.books.resume_earlier())  # once more: a board may have come online since
+                # Once more: a board may have come online since. No station would take it now, so it ends here.
+                await self._settle(self.books.resume_earlier(), False)
                 await self.confirmer.wait_empty()
         self.work_scope.cancel()
 

@@ -274,7 +274,7 @@ class Station:
             return
         tries = air.misses(visit.network) + 1
         for_good = (
-            visit.second_look
+            (visit.second_look and not air.may_be_another(visit.network))
             or failure.again is Again.NEVER
             or (visit.device is None and tries >= self.shared.limits.device_attempts_max)
         )

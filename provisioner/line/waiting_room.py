@@ -26,6 +26,7 @@ _ROUNDING_S = 1e-6
 class Awaiting:
     """One device waiting for proof. `deadline_s` is by the room's clock.
 
+    `returns`: an earlier run left it open, and a station shall have it if it is not proven.
     `turn` is its one valid place in the queue; None while a worker asks about it. `alone`: a page of the product's
     list did not tell enough about it, so it is read by itself next time.
     """
@@ -40,7 +41,7 @@ class Awaiting:
     claimed: bool = False
     refusal: ProvisionerError | None = None
     faults: int = 0
-    left_by_earlier_run: bool = False
+    returns: bool = False
     has_place: bool = False
     alone: bool = False
     turn: int | None = None

@@ -14,7 +14,10 @@ _WIDTH = 118
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the command line asks for. A number of 0 leaves that part out; `jobs` processes work at once."""
+    """What the command line asks for. A number of 0 leaves that part out; `jobs` processes work at once.
+
+    `keep`: leave the files of each run where they are.
+    """
 
     seeds: int = 0
     devices: int = 100
@@ -23,6 +26,7 @@ class Wishes:
     kills: int = 0
     sweep: bool = False
     hostile: int = 0
+    keep: bool = False
 
 
 @dataclass

@@ -137,6 +137,7 @@ def test_a_settled_network_that_is_heard_long_after_is_worth_one_look(air):
 
 
 def test_a_second_look_that_found_nobody_is_still_to_come(air):
+    """F17: it was gone by then, or gave no lease (the next visit brings an address): somebody may still be there."""
     only = network(1)
     choose(air, [only])
     air.learn(only, ID)
@@ -150,6 +151,16 @@ def test_a_second_look_that_found_nobody_is_still_to_come(air):
     air.gone(late, now_s=41)
 
     assert air.may_be_another(network(1, heard_s=50))
+
+    air.look_twice(late)
+    air.no_lease(late)
+
+    assert air.may_be_another(network(1, heard_s=60))
+
+    air.look_twice(late)
+    air.no_lease(late)
+
+    assert not air.may_be_another(network(1, heard_s=70))
 
 
 def test_what_an_earlier_run_found_there_is_known_when_it_is_heard_again(air):

@@ -436,12 +436,33 @@ async def test_what_an_earlier_run_left_open_is_proven_soon_or_goes_to_a_station
     (device,) = desk.line.devices
     if proven:
         desk.online(device)
-    await desk.confirmer.settle(desk.wanted(device, since=0), budget_s=10)
+    await desk.confirmer.settle(desk.wanted(device, since=0), budget_s=10, returns=True)
     with trio.fail_after(11):
         await settled(desk)
 
     assert desk.end(device)[0] == ("confirmed" if proven else "returned")
     assert desk.line.ledger.may_visit(device.id) is not proven
+
+
+@pytest.mark.parametrize(
+    ("owner", "end"),
+    [
+        ("somebody@example.com", ("failed", "wrong_owner")),
+        (None, ("failed", "not_claimed")),
+        ("", ("unknown", "not_proven")),
+    ],
+)
+async def test_at_the_end_of_a_run_it_ends_as_the_cloud_shows_it(desk, autojump_clock, owner, end):
+    """F20: in doubt since an earlier run, and by now somebody else's: that is its end, not another doubt."""
+    desk = desk()
+    (device,) = desk.line.devices
+    if owner != "":
+        desk.online(device, owner=owner)
+    await desk.confirmer.settle(desk.wanted(device, since=0), budget_s=10, returns=False)
+    with trio.fail_after(11):
+        await settled(desk)
+
+    assert desk.end(device) == end
 
 
 async def test_an_imported_device_is_judged_from_the_list_without_another_read(desk, autojump_clock):

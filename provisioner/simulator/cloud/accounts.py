@@ -176,7 +176,7 @@ class Accounts:
 
     def rotate_secret(self, client_id: str) -> str:
         """Give an OAuth client another secret; the old one is wrong from now on, its tokens live on."""
-        secret = self._mint.hex(40, "client secret", client_id)
+        secret = self._mint.secret(40, "client secret", client_id)
         self.clients[client_id] = replace(self.clients[client_id], secret=secret)
         return secret
 

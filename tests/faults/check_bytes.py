@@ -1,0 +1,35 @@
+"""What may stand in no file and on no screen: secrets (I9), and bytes that move a cursor or turn text round (I10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from check_world import History
+from journal_words import Words
+from seed_world import Played
+
+from provisioner.simulator.factory_wifi import TEST_ROUTER
+from provisioner.simulator.leaks import secrets_of
+
+_RAW = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
+_TEXTS = ("journal.jsonl", "debug.jsonl", "reconcile.csv", "reconcile.json", "auth-breaker.json")
+
+
+def no_secret_is_written(played: Played, words: Words, history: History) -> Iterator[str]:
+    """I9: of all secrets that this factory had, none is in any file or on the screen, in any form."""
+    canaries = secrets_of(played.cloud, TEST_ROUTER.password)
+    leaks = [*canaries.leaks_under(played.runs_dir), *canaries.leaks_in(played.screen.encode(), "the screen")]
+    for leak in leaks:
+        yield f"I9: {leak}"
+
+
+def no_raw_control_bytes(played: Played, words: Words, history: History) -> Iterator[str]:
+    """I10: hostile names were in the air; no file and no screen has a byte of theirs that does more than be seen."""
+    for path in sorted(played.runs_dir.rglob("*")):
+        if path.name in _TEXTS and (found := _RAW.search(path.read_bytes().replace(b"\r\n", b"\n"))):
+            torn = path.name == "journal.jsonl" and any(run.torn and run.name == path.parent.name for run in words.runs)
+            if not torn:
+                yield f"I10: {path.name} has the bytes {found.group()!r}"
+    if found := _RAW.search(played.screen.encode()):
+        yield f"I10: the screen has the bytes {found.group()!r}"
