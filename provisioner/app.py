@@ -60,6 +60,7 @@ from provisioner.network.switcher import NetworkSwitcher, SwitcherFactory, Uplin
 from provisioner.scanner.device import scans_from_device
 from provisioner.scanner.terminal import scans_from_terminal
 from provisioner.softap.client import SoftAPClient
+from provisioner.today import counted_today, today_of
 
 if TYPE_CHECKING:
     from provisioner.console.web.server import Address
@@ -150,7 +151,7 @@ async def run(
         earlier = read_earlier_runs(prepared, journal, outside.disk)
         ways = Ways(outside.orders, outside.scans)
         async with live_page(page, screen, journal, prepared.manifest, ways):
-            _say_started(prepared, journal, earlier)
+            _say_started(prepared, journal, earlier, counted_today(prepared.job.runs_dir, run_id, outside.wall()))
             desk = _scan_desk(prepared, journal, ledger, outside.orders) if prepared.job.scanner else None
             code = ExitCode.OUR_BUG
             try:
@@ -188,7 +189,8 @@ async def run(
                 raise
             finally:
                 counts = {outcome.value: count for outcome, count in ledger.outcomes().items()}
-                journal.append("run.finished", outcome=_END[code], code=code.name.lower(), counts=counts)
+                today = today_of(screen, outside.wall()) or None
+                journal.append("run.finished", outcome=_END[code], code=code.name.lower(), counts=counts, today=today)
     return RunEnd(code, run_id, journal.path, screen)
 
 
@@ -367,7 +369,9 @@ async def _open_stations(
     return opened
 
 
-def _say_started(prepared: Prepared, journal: Journal, earlier: EarlierRuns) -> None:
+def _say_started(
+    prepared: Prepared, journal: Journal, earlier: EarlierRuns, today: Mapping[str, Sequence[int]]
+) -> None:
     """The first record: everything needed to understand the others."""
     manifest = prepared.manifest
     journal.append(
@@ -391,6 +395,7 @@ def _say_started(prepared: Prepared, journal: Journal, earlier: EarlierRuns) -> 
         slots={tray.id: ranges_of(slots) for tray in manifest.trays if (slots := tray.odd_slots)} or None,
         stations=[station.name for station in stations_of(prepared)] if prepared.job.command == "run" else [],
         resumes=list(earlier.resumes),
+        today=today or None,
     )
     for folder in earlier.copies:
         journal.append("journal.copy_left_out", detail=f"the folder {folder} holds a copy of another run's journal")

@@ -57,7 +57,6 @@ def parts_of(screen: Screen, now_ms: int, gauges: Gauges | None = None) -> Itera
 
 
 def _run(screen: Screen) -> JSON:
-    last = screen.last
     return {
         "id": screen.run,
         "command": screen.command,
@@ -69,7 +68,6 @@ def _run(screen: Screen) -> JSON:
         "trays": len(screen.trays),
         "stations": len(screen.stations),
         "finished": screen.finished.value if screen.finished is not None else None,
-        "began": _time(last.at.timestamp() * 1000 - last.mono_ms) if last is not None else None,
         "adds_up": screen.adds_up,
     }
 
@@ -137,8 +135,11 @@ def _curve(screen: Screen) -> JSON:
 
 
 def _pareto(screen: Screen) -> JSON:
-    ranked = [(code, count) for code, count in screen.codes.most_common(PARETO_ROWS) if count > 0]
-    return {"rows": [[code, count] for code, count in ranked], "all": sum(c for c in screen.codes.values() if c > 0)}
+    ranked = [(code, count) for code, count in screen.roll.codes.most_common(PARETO_ROWS) if count > 0]
+    return {
+        "rows": [[code, count] for code, count in ranked],
+        "all": sum(c for c in screen.roll.codes.values() if c > 0),
+    }
 
 
 # --- stations ---
@@ -175,6 +176,16 @@ def _station(screen: Screen, station: StationView, now_ms: int) -> JSON:
         "join_faults": len(station.join_faults),
         "usual_join_s": _round(station.usual_join_s(), 1),
         "stopped": station.stopped,
+        "scan": None if station.refused is None else {**_refusal(station.refused), "scanned": safe(station.scan_text)},
+    }
+
+
+def _refusal(trouble: Trouble) -> dict[str, JSON]:
+    return {
+        "code": trouble.code,
+        "remedy": safe(trouble.remedy),
+        "detail": safe(trouble.detail),
+        "at_ms": trouble.mono_ms,
     }
 
 
@@ -209,7 +220,7 @@ def _trouble(trouble: Trouble | None) -> JSON:
 
 
 def _tray(screen: Screen, tray: Tally) -> JSON:
-    there = screen.maps.get(tray.name) or TrayMap(tray.name, 0, 0, bytearray())
+    there = screen.roll.maps.get(tray.name) or TrayMap(tray.name, 0, 0, bytearray())
     return {
         **_tally(screen, tray),
         "rows": there.rows,

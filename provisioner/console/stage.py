@@ -1,7 +1,7 @@
 """What stands largest on a station's screen, and what the operator does with their hands. Pure.
 
 Rule 1: one thing at a time, by this order: the run's end, a drained station, the board on the jig, the line's hold,
-the last verdict, and only then "put the next board down".
+the board that was scanned, the last verdict, and only then "put the next board down".
 Rule 2: only PASS is green. What is not proven says so, and FAIL shares neither its shape nor its tone with anything
 that is still going on.
 """
@@ -24,6 +24,7 @@ class Kind(enum.StrEnum):
 
     STARTING = "starting"
     READY = "ready"
+    SEARCHING = "searching"  # a board was scanned and is looked for
     RUNNING = "running"
     WAITING = "waiting"
     PASS = "pass"  # noqa: S105 - not a password
@@ -64,6 +65,7 @@ _LED_OF_STEP: Final = {
 }
 _LED_OF_KIND: Final = {
     Kind.READY: Led.BLINKING_BLUE,
+    Kind.SEARCHING: Led.BLINKING_BLUE,
     Kind.AGAIN: Led.BLINKING_BLUE,
     Kind.WAITING: Led.BLINKING_CYAN,
     Kind.PASS: Led.BREATHING_CYAN,
@@ -102,6 +104,8 @@ def stage_of(screen: Screen, station: StationView) -> Stage:
         return Stage(Kind.STOPPING)
     if screen.held is not None:
         return Stage(Kind.PAUSED if screen.held_by_person else Kind.HELD, trouble=screen.held)
+    if station.scanned is not None:
+        return Stage(Kind.SEARCHING, station.scanned, led=Led.BLINKING_BLUE)
     board = station.board
     if board is not None and board.verdict in _KIND_OF:
         kind = _KIND_OF[board.verdict]

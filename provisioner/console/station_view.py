@@ -68,10 +68,20 @@ class DayCount:
     fails: int = 0
     unproven: int = 0
 
+    def begin(self, day: date, counts: object) -> None:
+        """Go on from what earlier runs of that day have counted: `as_row` of theirs; anything else is nothing."""
+        self.day, self.passes, self.fails, self.unproven = day, 0, 0, 0
+        if isinstance(counts, list) and len(counts) == len(self.as_row()) and all(type(c) is int for c in counts):
+            self.passes, self.fails, self.unproven = counts
+
+    def as_row(self) -> list[int]:
+        """PASS, FAIL, not proven: as a journal keeps them."""
+        return [self.passes, self.fails, self.unproven]
+
     def add(self, day: date, verdict: Verdict) -> None:
         """Count one device's end; a new day begins at nothing."""
         if day != self.day:
-            self.day, self.passes, self.fails, self.unproven = day, 0, 0, 0
+            self.begin(day, None)
         self.passes += verdict is Verdict.PASS
         self.fails += verdict is Verdict.FAIL
         self.unproven += verdict is Verdict.UNPROVEN
@@ -95,6 +105,9 @@ class StationView:
     drained: Trouble | None = None
     stopped: bool = False
     board: Board | None = None  # the last one that there is a verdict on
+    scanned: Board | None = None  # the one that was scanned, and is looked for or worked
+    refused: Trouble | None = None  # why the last scan was not taken
+    scan_text: str = ""
     boards: deque[Board] = field(default_factory=lambda: deque(maxlen=BOARDS_KEPT))
     aside: dict[DeviceID, Trouble] = field(default_factory=dict)
     today: DayCount = field(default_factory=DayCount)
@@ -105,9 +118,30 @@ class StationView:
 
     # --- what the records say ---
 
+    def scan_taken(self, record: Record) -> None:
+        """A board was scanned: what was shown until now is over."""
+        self.refused, self.board = None, None
+        self.scan_text = _text(record, "scanned")
+        self.scanned = Board(
+            record.tray, record.slot, record.device, Verdict.WAITING, record.mono_ms, ssid=self.scan_text
+        )
+
+    def scan_refused(self, record: Record, trouble: Trouble) -> None:
+        """A scan was not taken; the board under work is not touched by that."""
+        self.refused, self.scan_text = trouble, _text(record, "scanned")
+
+    def scan_ended(self, record: Record, trouble: Trouble | None) -> None:
+        """The station is through with what was scanned; how its visit went is told already, if there was one."""
+        looked_for, self.scanned = self.scanned, None
+        if record.outcome is Outcome.FAIL:
+            self._say(record, _VISIT_VERDICTS.get(record.code or "", Verdict.AGAIN), trouble)
+            if self.board is not None and self.board.device is None and looked_for is not None:
+                self.board.ssid = looked_for.ssid
+
     def visit_started(self, record: Record) -> None:
         """A board is joined; nobody knows yet which."""
         self.visits += 1
+        self.refused = None
         self.began_ms, self.ssid = record.mono_ms, record.ssid or ""
         self.device = self.tray = self.slot = None
 
@@ -180,3 +214,8 @@ class StationView:
         recent = [at_ms for at_ms in self._ends_ms if at_ms >= now_ms - HOUR_MS]
         mean = round((recent[-1] - recent[0]) / (len(recent) - 1)) if len(recent) > 1 else None
         return last, mean
+
+
+def _text(record: Record, key: str) -> str:
+    value = record.extra.get(key)
+    return value if isinstance(value, str) else ""

@@ -17,22 +17,26 @@ from provisioner.console.terminal import print_final
 from provisioner.console.verdict import final_table, headline, summary
 from provisioner.console.view import Screen
 from provisioner.journal.records import JSON, Record
-from provisioner.model import Outcome
+from provisioner.model import DeviceID
 
 
 @dataclass
 class Status:
-    """A run's screen, its stations' words, and the devices that were told to connect and are not proven."""
+    """A run's screen, and which run it is."""
 
     screen: Screen = field(default_factory=Screen)
     run: str = ""
     last_at: datetime | None = None
-    waiting: dict[str, Record] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> Mapping[DeviceID, Record]:
+        """The devices that were told to connect and are not proven, each with the record that told it."""
+        return self.screen.proofs.open
 
     @property
     def oldest(self) -> Record | None:
         """The one that waits longest."""
-        return min(self.waiting.values(), key=lambda record: record.mono_ms, default=None)
+        return self.screen.proofs.oldest
 
 
 def status_of(records: Iterable[Record]) -> Status:
@@ -41,14 +45,6 @@ def status_of(records: Iterable[Record]) -> Status:
     for record in records:
         status.screen.see(record)
         status.run, status.last_at = record.run, record.at
-        if record.device is None:
-            continue
-        if record.event == "connect.intended":
-            status.waiting.setdefault(record.device, record)
-        elif record.event == "connect.refused" or (
-            record.event.startswith("device.") and record.outcome not in (None, Outcome.UNKNOWN)
-        ):
-            status.waiting.pop(record.device, None)
     return status
 
 

@@ -9,20 +9,18 @@ Rule 3: text from devices and the air is kept as the journal has it; whoever sho
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
 from typing import Final, TypeAlias
 
 from provisioner.console.curve import Curve, Step
 from provisioner.console.proofs import Proofs
+from provisioner.console.roll import Roll
 from provisioner.console.station_view import StationView, Verdict
 from provisioner.console.tally import OUTCOME_OF, STATE_OF, Pace, State, Tally, Trouble, word_of
-from provisioner.console.tray_map import TrayMap, maps_of
 from provisioner.errors import HeldByOperator
 from provisioner.journal.records import Record
-from provisioner.model import DeviceID, Outcome
+from provisioner.model import Outcome
 
 RATE_WINDOW_MS: Final = 10 * 60 * 1000
 _RATE_NEEDS_MS: Final = 30_000  # a rate over less is a guess that jumps
@@ -43,16 +41,6 @@ STEPS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(slots=True)
-class _Device:
-    tray: str
-    slot: int | None
-    state: State = State.LISTED
-    before: State = State.LISTED  # where it stood before the visit that is under way
-    station: str | None = None
-    trouble: Trouble | None = None
-
-
 class Screen:
     """The model of one run. All attributes are for reading; `see` is the only way to change them."""
 
@@ -62,8 +50,7 @@ class Screen:
     def _reset(self) -> None:
         self.run = self.command = self.product = self.lot = ""
         self.resumes: tuple[str, ...] = ()
-        self.all = Tally("all")
-        self.trays: dict[str, Tally] = {}
+        self.roll = Roll()
         self.stations: dict[str, StationView] = {}
         self._holds: dict[str, Trouble] = {}  # the site's and a person's: they end apart
         self.stopping = False  # a person has asked for the end
@@ -72,14 +59,9 @@ class Screen:
         self.finished_code = ""
         self.failures: deque[Trouble] = deque(maxlen=FAILURES_KEPT)
         self.carried = 0  # outcomes that an earlier run had proved
-        self.maps: dict[str, TrayMap] = {}
         self.proofs = Proofs()
         self.curve = Curve()
-        self.codes: Counter[str] = Counter()  # of the devices that have ended other than PASS
         self.last: Record | None = None
-        self._devices: dict[DeviceID, _Device] = {}
-        self._recent: dict[str, None] = {}  # trays, the one touched last at the end
-        self._misplaced = False  # a device in no tray of this run, or one more than its tray lists
         self._strangers: set[str | None] = set()
         self._confirmed_ms: deque[int] = deque()
         self._confirmed = 0
@@ -110,16 +92,11 @@ class Screen:
         self.lot = str(record.extra.get("lot", ""))
         self.resumes = tuple(_texts(record, "resumes"))
         self._started_ms = record.mono_ms
-        trays = record.extra.get("trays")
-        for name, count in trays.items() if isinstance(trays, Mapping) else ():
-            if isinstance(count, int):
-                self.trays[name] = Tally(name, count, Counter({State.LISTED: count}))
-        self.maps = maps_of(record, {name: tray.devices for name, tray in self.trays.items()})
-        total = sum(tray.devices for tray in self.trays.values())
-        self.all = Tally("all", total, Counter({State.LISTED: total}))
-        self._misplaced = record.extra.get("devices", total) != total
+        self.roll.begin(record)
+        today = record.extra.get("today")
         for name in _texts(record, "stations"):
-            self._station(name)
+            counts = today.get(name) if isinstance(today, dict) else None
+            self._station(name).today.begin(record.at.astimezone().date(), counts)
 
     def _run_finished(self, record: Record, _: StationView) -> None:
         self.finished = record.outcome or Outcome.UNKNOWN
@@ -144,36 +121,36 @@ class Screen:
         self.importing = ""
 
     def _device_imported(self, record: Record, _: StationView) -> None:
-        device = self._find(record)
+        device = self.roll.find(record)
         if device is not None and device.state is State.LISTED:
-            self._move(device, State.IMPORTED)
+            self.roll.move(device, State.IMPORTED)
 
     def _device_resumed(self, record: Record, _: StationView) -> None:
-        device = self._find(record)
+        device = self.roll.find(record)
         if device is not None:
-            self._move(device, State.CONNECTING)
+            self.roll.move(device, State.CONNECTING)
 
     def _device_returned(self, record: Record, _: StationView) -> None:
-        device = self._find(record)
+        device = self.roll.find(record)
         if device is not None:
-            self._move(device, State.IMPORTED)
+            self.roll.move(device, State.IMPORTED)
 
     def _device_carried(self, record: Record, _: StationView) -> None:
-        device = self._find(record)
+        device = self.roll.find(record)
         if device is not None:
             self.carried += 1
-            self._move(device, STATE_OF.get(record.outcome or Outcome.UNKNOWN, State.UNKNOWN))
-            self._name_trouble(device, Trouble.of(word_of(OUTCOME_OF[device.state]), record))
+            self.roll.move(device, STATE_OF.get(record.outcome or Outcome.UNKNOWN, State.UNKNOWN))
+            self.roll.name_trouble(device, Trouble.of(word_of(OUTCOME_OF[device.state]), record))
 
     def _device_ended(self, record: Record, _: StationView) -> None:
-        device = self._find(record)
+        device = self.roll.find(record)
         state = _FINALS[record.event]
         if device is None:
             return
         newly = device.state is not state
-        self._move(device, state)
+        self.roll.move(device, state)
         trouble = None if state is State.CONFIRMED else Trouble.of(word_of(OUTCOME_OF[state]), record)
-        self._name_trouble(device, trouble)
+        self.roll.name_trouble(device, trouble)
         if trouble is not None:
             self._remember(trouble)
         elif newly:
@@ -181,6 +158,7 @@ class Screen:
         verdict = _VERDICTS[OUTCOME_OF[state]]
         if newly:
             self.curve.add(record.mono_ms, _STEPS[verdict])
+        self._taken_away(record, _)
         name = record.station or device.station
         if name is not None and (newly or trouble is not None):
             station = self._station(name)
@@ -197,24 +175,25 @@ class Screen:
 
     def _device_identified(self, record: Record, station: StationView) -> None:
         station.identified(record)
-        device = self._find(record)
+        device = self.roll.find(record)
         if device is not None:
+            self._taken_away(record, station)
             device.station = record.station
             if device.state not in (State.WORKING, State.CONNECTING):
                 device.before = device.state
             if device.state is not State.CONFIRMED:  # a proven device that comes round again stays proven
-                self._move(device, State.WORKING)
+                self.roll.move(device, State.WORKING)
 
     def _connect_sent(self, record: Record, _: StationView) -> None:
-        device = self._find(record)
+        device = self.roll.find(record)
         if device is not None and device.state is State.WORKING:
-            self._move(device, State.CONNECTING)
+            self.roll.move(device, State.CONNECTING)
 
     def _visit_ended(self, record: Record, station: StationView) -> None:
-        device = self._find(record) if record.device is not None else None
+        device = self.roll.find(record) if record.device is not None else None
         if device is not None and device.state in (State.WORKING, State.CONNECTING):
             handed_over = record.outcome in (Outcome.PASS, Outcome.UNKNOWN)
-            self._move(device, State.CONNECTING if handed_over else device.before)
+            self.roll.move(device, State.CONNECTING if handed_over else device.before)
         trouble = None
         if record.outcome is Outcome.FAIL:
             trouble = station.trouble = Trouble.of("AGAIN", record)  # only a final record makes a FAIL
@@ -222,7 +201,7 @@ class Screen:
         station.visit_ended(record, trouble)
 
     def _taken_away(self, record: Record, _: StationView) -> None:
-        device = self._find(record)
+        device = self.roll.find(record)
         if device is not None and device.station is not None and record.device is not None:
             self._station(device.station).taken_away(record.device)
 
@@ -235,6 +214,15 @@ class Screen:
         if len(self._strangers) < STRANGERS_KEPT:
             self._strangers.add(record.device or record.bssid)
 
+    def _scan_taken(self, record: Record, station: StationView) -> None:
+        station.scan_taken(record)
+
+    def _scan_refused(self, record: Record, station: StationView) -> None:
+        station.scan_refused(record, Trouble.of("SCAN", record))
+
+    def _scan_ended(self, record: Record, station: StationView) -> None:
+        station.scan_ended(record, Trouble.of("AGAIN", record) if record.outcome is Outcome.FAIL else None)
+
     def _station_changed(self, record: Record, station: StationView) -> None:
         station.drained = Trouble.of("DRAINED", record) if record.event == "station.drained" else station.drained
         station.stopped = record.event == "station.stopped"
@@ -245,39 +233,6 @@ class Screen:
 
     def _station(self, name: str) -> StationView:
         return self.stations.setdefault(name, StationView(name))
-
-    def _find(self, record: Record) -> _Device | None:
-        """The device of a record; one that is in no tray of this run cannot be counted, and that is said."""
-        if record.device is None:
-            return None
-        device = self._devices.get(record.device)
-        if device is None:
-            if record.tray not in self.trays:
-                self._misplaced = True
-                return None
-            device = self._devices[record.device] = _Device(record.tray, record.slot)
-            self.maps[record.tray].meet(record.slot)
-        return device
-
-    def _move(self, device: _Device, state: State) -> None:
-        tray = self.trays[device.tray]
-        for tally in (tray, self.all):
-            tally.move(device.state, state)
-        if tray.states[State.LISTED] < 0:
-            self._misplaced = True
-        device.state = state
-        self.maps[device.tray].put(device.slot, state)
-        if state is not State.IMPORTED:  # import touches every tray; what people look for is where work is done
-            self._recent.pop(device.tray, None)
-            self._recent[device.tray] = None
-
-    def _name_trouble(self, device: _Device, trouble: Trouble | None) -> None:
-        """Keep why a device ended other than PASS, and count the reasons."""
-        if device.trouble is not None:
-            self.codes[device.trouble.code] -= 1
-        device.trouble = trouble if trouble is not None and trouble.word != "PASS" else None
-        if device.trouble is not None:
-            self.codes[device.trouble.code] += 1
 
     def _count_pass(self, mono_ms: int) -> None:
         self._confirmed += 1
@@ -304,10 +259,15 @@ class Screen:
         """Whether a person holds the line, and only a person."""
         return self._holds.keys() == {"person"}
 
-    def slot_of(self, device: DeviceID) -> tuple[str, int | None] | None:
-        """Where a device lies, if a record has told it."""
-        found = self._devices.get(device)
-        return None if found is None else (found.tray, found.slot)
+    @property
+    def all(self) -> Tally:
+        """All devices of the run, counted."""
+        return self.roll.all
+
+    @property
+    def trays(self) -> Mapping[str, Tally]:
+        """The trays of the run, counted, in the manifest's order."""
+        return self.roll.trays
 
     @property
     def strangers(self) -> int:
@@ -343,21 +303,15 @@ class Screen:
         device that is in the product.
         """
         unsettled = self.finished not in (None, Outcome.ABORTED) and self.left > 0
-        return not self._misplaced and self.all.open >= 0 and not unsettled
+        return not self.roll.misplaced and self.all.open >= 0 and not unsettled
 
     def troubles(self) -> Iterator[Trouble]:
         """The trouble of every device that has ended other than PASS, in the order they were first met."""
-        for device in self._devices.values():
-            if device.trouble is not None and OUTCOME_OF.get(device.state, Outcome.PASS) is not Outcome.PASS:
-                yield device.trouble
+        return self.roll.troubles()
 
     def busy_trays(self, most: int) -> list[Tally]:
         """At most so many trays, in the manifest's order: all, or the ones where something happened last."""
-        if len(self.trays) <= most:
-            return list(self.trays.values())
-        chosen = dict.fromkeys(islice(reversed(self._recent), most))
-        chosen |= dict.fromkeys(islice((name for name in self.trays if name not in chosen), most - len(chosen)))
-        return [tray for name, tray in self.trays.items() if name in chosen]
+        return self.roll.busy_trays(most)
 
     def pace(self, now_ms: int) -> Pace:
         """How fast it goes, at `now_ms` of the journal's monotonic clock."""
@@ -421,5 +375,8 @@ _FOLDS: Final[Mapping[str, _Fold]] = {
     **dict.fromkeys(("connect.accepted", "connect.unanswered"), Screen._connect_sent),
     "visit.ended": Screen._visit_ended,
     "stranger.seen": Screen._stranger_seen,
+    "scan.taken": Screen._scan_taken,
+    "scan.refused": Screen._scan_refused,
+    "scan.ended": Screen._scan_ended,
     **dict.fromkeys(("station.started", "station.drained", "station.stopped"), Screen._station_changed),
 }

@@ -98,6 +98,7 @@ class Fields(TypedDict, total=False):
     trays: Mapping[str, int]
     layout: str  # of a tray, rows x columns
     layouts: Mapping[str, str] | None  # of the trays that differ
+    today: Mapping[str, Sequence[int]] | None  # by station: PASS, FAIL, not proven, of this day so far
     slots: Mapping[str, str] | None  # of the trays whose slots are not 1, 2, 3 to the end
     stations: Sequence[str]
     resumes: Sequence[str]

@@ -97,8 +97,9 @@ class Feed:
         self.readers += 1
         self._came.set()
         try:
-            yield _event("parts", self.snapshot())
-            seen, epoch = self._version, self._epoch
+            whole_of_it = self.snapshot()
+            seen, epoch = self._version, self._epoch  # before it is given out: the reader may take its time
+            yield _event("parts", whole_of_it)
             while not self.closed:
                 if seen == self._version and epoch == self._epoch:
                     with trio.move_on_after(BEAT_S) as beat:

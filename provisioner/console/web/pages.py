@@ -10,7 +10,6 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Final, TypeAlias
 
 import trio
@@ -19,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from provisioner.console.web import static_folder
 from provisioner.console.web.feed import READERS_MAX, Feed
 from provisioner.console.web.guard import Guard
 from provisioner.errors import AnotherRun, NotRunning, OrderRefused, ProvisionerError
@@ -203,10 +203,11 @@ class _Pages:
         if not self._guard.may_act(request.headers):
             return _needs_token()
         body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_BYTES_MAX:
-                return _refusal(413, "too_long", "Scan one label.")
+        async with aclosing(request.stream()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > BODY_BYTES_MAX:
+                    return _refusal(413, "too_long", "Scan one label.")
         try:
             posted = json.loads(body)
         except (ValueError, RecursionError):
@@ -262,10 +263,9 @@ async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
 
 
 def _files() -> Mapping[str, tuple[bytes, str]]:
-    folder = resources.files("provisioner.console.web") / "static"
     return {
         file.name: (file.read_bytes(), _TYPES[suffix])
-        for file in folder.iterdir()
+        for file in static_folder().iterdir()
         if (suffix := f".{file.name.rpartition('.')[2]}") in _TYPES
     }
 

@@ -86,7 +86,7 @@ class PageServer:
         return self.answer
 
     def _find(self, text):
-        return next((device for device in self.screen._devices if text in (device, str(device))), None)
+        return next((device for device in self.screen.roll._devices if text == device), None)
 
     async def _life(self, text):
         return self.lives.get(text, {"device": text, "serial": None, "places": [], "runs": []})
@@ -99,6 +99,8 @@ class PageServer:
     def close(self):
         """Ends the server; returns how many seconds that took."""
         began_s = time.monotonic()
+        if not self._thread.is_alive():
+            return 0.0
         self._token.run_sync_soon(self._stop.set)
         self._thread.join(10)
         assert not self._thread.is_alive()

@@ -24,6 +24,7 @@ const INSIDE = {
   drained: () => [stroke(SQUARE, 8), stroke('M28 28L72 72M72 28L28 72', 8)],
   finished: () => [stroke('M24 92V10', 9), solid('M28 12H82L70 29L82 46H28Z')],
   running: () => [stroke('M8 50A42 42 0 0 1 92 50', 8), solid('M92 36L98 58L76 54Z'), s('circle', { cx: 50, cy: 50, r: 12, fill: 'currentColor' })],
+  searching: () => [s('circle', { cx: 42, cy: 42, r: 30, fill: 'none', stroke: 'currentColor', 'stroke-width': 9 }), stroke('M66 66L90 90', 12)],
   ready: () => [stroke('M50 8V62M28 42L50 64L72 42', 11), stroke('M12 74V90H88V74', 9)],
   starting: () => [18, 50, 82].map((cx) => s('circle', { cx, cy: 50, r: 9, fill: 'currentColor' })),
 };

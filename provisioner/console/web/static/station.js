@@ -13,9 +13,10 @@ const LONG = 1.6; // so many times the usual, and it is said
 
 export function stationView(name) {
   const stage = h('section', { class: 'stage', 'aria-live': 'assertive', 'aria-atomic': 'true' });
+  const scan = h('p', { class: 'scan', role: 'alert', hidden: true });
   const aside = h('section', { class: 'aside', 'aria-label': t('aside.title') });
   const footer = h('footer', { class: 'figures' });
-  const element = h('main', { class: 'station', id: 'main', tabindex: -1 }, stage, aside, footer);
+  const element = h('main', { class: 'station', id: 'main', tabindex: -1 }, scan, stage, aside, footer);
   const foot = figures(footer, name);
   let shown = '';
   let timers = null;
@@ -41,6 +42,8 @@ export function stationView(name) {
       sounded = heard;
     }
     timers?.update(view);
+    mark(scan, 'hidden', view.scan ? null : true);
+    put(scan, view.scan ? `✕ ${view.scan.scanned ? `${view.scan.scanned}: ` : ''}${cause(view.scan.code)} ➜ ${remedy(view.scan)}` : '');
     drawAside(aside, view, name);
     foot(view);
     tick();
@@ -69,7 +72,7 @@ function verdict(stage, view) {
     h('div', { class: 'figure' }, kind === 'ready' || kind === 'starting' ? photon(view.led) : shape(kind)),
     h('div', { class: 'says' },
       h('h1', { class: `word${word.length > 5 ? ' small' : ''}` }, word),
-      board ? h('p', { class: 'place' }, place(board), h('span', { class: 'id' }, board.tray && board.device ? ` …${board.device.slice(-6)}` : '')) : null,
+      board ? h('p', { class: 'place' }, place(board) || board.ssid, h('span', { class: 'id' }, board.tray && board.device ? ` …${board.device.slice(-6)}` : '')) : null,
       trouble ? h('p', { class: 'cause' }, cause(trouble.code), trouble.station && kind === 'held' ? ` (${trouble.station})` : '') : null,
       h('p', { class: 'do' }, h('span', { class: 'arrow', 'aria-hidden': 'true' }, '➜'), h('span', {}, todo(view))),
       kind === 'fail' && trouble ? h('p', { class: 'then' }, remedy(trouble)) : null,
