@@ -107,7 +107,7 @@ async def test_a_factory_with_fewer_devices_than_trays_and_lines_that_do_not_wra
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_ctrl_c_ends_it_with_an_outcome_for_every_device(tmp_path, nursery, times):
-    """Once: boards under way are finished. Twice: at once. In both cases the journal is whole and nothing is lost."""
+    """F3. Once: boards under way are finished. Twice: at once. In both cases the journal is whole."""
     process = await nursery.start(partial(started, tmp_path, "--devices", 20, "--json"))
     run = await first_code(tmp_path)
     for _ in range(times):

@@ -30,6 +30,7 @@ from provisioner.cloud.payloads import (
     DevicePage,
     ImportReply,
     ProductInfo,
+    read_anything,
     read_claim_code,
     read_device,
     read_import,
@@ -67,7 +68,7 @@ class CloudClient:
     def __init__(self, exchange: Exchange, tokens: Tokens) -> None:
         self._exchange = exchange
         self._tokens = tokens
-        self._probe_path = "/v1/user"
+        self._seen_product: ProductInfo | None = None
 
     @property
     def clock(self) -> CloudClock:
@@ -91,14 +92,22 @@ class CloudClient:
         except (NotInCloud, PermissionRefused) as error:
             raise ProductUnknown(error.detail) from error
         product = read_product(body)
-        self._probe_path = _product_path(product)
+        self._seen_product = product
         return product
 
     async def reachable(self) -> bool:
-        """Whether the API answers, by one cheap read without repeats. Ends a site hold; False while it would go on."""
-        call = Call(Request("GET", self._probe_path), "answer")
+        """Whether the API answers, by one cheap read without repeats. Ends a site hold; False while it would go on.
+
+        The answer is read: a captive portal says 200 to everything.
+        """
+        known = self._seen_product
+        call = Call(Request("GET", "/v1/user" if known is None else _product_path(known)), "answer")
         try:
-            await self._ask(call, self._tokens.product, retry=ONCE)
+            body = await self._ask(call, self._tokens.product, retry=ONCE)
+            if known is None:
+                read_anything(body, call.what)
+            else:
+                return read_product(body).id == known.id
         except CloudRefused:  # it understood the question
             return True
         except CloudError:

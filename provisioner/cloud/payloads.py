@@ -159,6 +159,11 @@ def read_ok(body: bytes, what: str) -> None:
         raise row.unreadable("ok", "is not true")
 
 
+def read_anything(body: bytes, what: str) -> None:
+    """Whatever the API says, it is a JSON object."""
+    _Row.of(body, what)
+
+
 def in_product(row_product_id: int | None, product: ProductInfo, *, quarantined: bool, denied: bool) -> bool:
     """Whether a row is a member. A quarantined row shows the *platform* as product_id (facts: particle-cloud 3)."""
     return row_product_id == product.id and not quarantined and not denied

@@ -116,10 +116,6 @@ class LineHold:
         else:
             raise AlreadySo("no person holds the line")
 
-    async def wait_resumed(self) -> None:
-        """Wait until no person holds the line."""
-        await self._person_lets.wait()
-
     # --- waiting ---
 
     async def wait_open(self) -> None:
@@ -128,6 +124,11 @@ class LineHold:
         while self.by_person or not self._open.is_set():
             await self._person_lets.wait()
             await self._open.wait()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether stations may begin a visit now."""
+        return self._open.is_set() and not self.by_person
 
     @property
     def cloud_is_open(self) -> bool:

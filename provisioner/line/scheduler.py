@@ -355,6 +355,7 @@ class _Run:
             while self.hold.reason is not None and not self.hold.for_good:
                 if await self._cloud_answers():
                     self.hold.release()
+                    self.last_visit_s = trio.current_time()  # the bench did not lie idle by itself
                     continue
                 self.hold.announce()
                 if trio.current_time() - held_s > self.parts.settings.budgets.site_hold_max_s:
@@ -386,8 +387,8 @@ class _Run:
         while (left_s := self._last_sign_s() + idle_stop_s - trio.current_time()) > 0:
             await trio.sleep(left_s)
             await self.confirmer.wait_empty()
-            if self.hold.by_person:  # a person's pause may be longer than a bench may lie idle
-                await self.hold.wait_resumed()
+            if not self.hold.is_open:  # a pause of a person or of the cloud may be longer than a bench may lie idle
+                await self.hold.wait_open()
                 self.last_visit_s = trio.current_time()
         self._end_soon("no board has come to any station for a long time")
 

@@ -230,6 +230,9 @@ class Shift:
             with trio.move_on_after(self.station.shared.budgets.scan_pause_s):
                 await self.stop.wait()
             return None
+        if self.over or not self.station.shared.hold.is_open:  # since we began to listen
+            self.station.shared.air.give_back(network, now_s=trio.current_time())
+            return None
         self.visited()
         visit = await self.station.visit(network, wanted)
         self.station.learn_from(visit)

@@ -52,6 +52,7 @@ async def test_a_missing_wifi_password_and_token_are_named_by_their_variables(be
     ],
 )
 async def test_settings_that_do_not_fit_are_refused(bench, settings, word):
+    """F38."""
     bench.write(settings=settings)
 
     said = await bench.call("run", "m.yaml")
@@ -89,6 +90,7 @@ async def test_a_runs_folder_that_may_not_be_written_is_refused(bench):
 
 
 async def test_a_product_of_another_platform_is_refused_without_a_write(bench):
+    """F38."""
     client = bench.cloud.add_client("argons", bench.cloud.add_product(77, "argon-things", platform_id=12))
     bench.client_id = client.id
     bench.write()
@@ -107,6 +109,7 @@ async def test_a_product_of_another_platform_is_refused_without_a_write(bench):
 
 
 async def test_a_wrong_client_secret_costs_two_calls_once_and_none_after_that(bench):
+    """F12."""
     wrong = {"PROVISIONER_CLIENT_SECRET": "f" * 40}
 
     first = await bench.run("import", "m.yaml", **wrong)
@@ -188,6 +191,7 @@ async def until_it_works(bench):
 
 
 async def test_a_second_run_in_the_same_folder_is_refused_and_leaves_nothing(bench, nursery):
+    """F19."""
     process = await nursery.start(waiting_run(bench))
     await until_it_works(bench)
     before = list(bench.runs)
@@ -204,6 +208,7 @@ async def test_a_second_run_in_the_same_folder_is_refused_and_leaves_nothing(ben
 
 @pytest.mark.parametrize(("times", "kind"), [(1, signal.SIGTERM), (2, signal.SIGINT)])
 async def test_stopping_gives_every_device_an_outcome_and_keeps_the_journal_whole(bench, nursery, times, kind):
+    """F3."""
     process = await nursery.start(waiting_run(bench))
     await until_it_works(bench)
 

@@ -49,6 +49,7 @@ def test_one_refusal_leaves_it_closed(file, wall):
 
 
 def test_two_refusals_open_it(file, wall):
+    """F12."""
     one = breaker(file, wall)
     refuse(one, 2)
 
@@ -76,6 +77,7 @@ def test_without_a_file_it_is_open_to_the_end_of_the_run(wall):
 
 
 def test_it_outlives_the_process_and_says_how_to_re_arm_it(file, wall):
+    """F12."""
     refuse(breaker(file, wall), 2)
     wall.now += timedelta(minutes=29)
 
@@ -92,6 +94,7 @@ def test_half_an_hour_later_it_is_forgotten(file, wall, passed):
 
 
 def test_a_clock_that_went_back_a_little_does_not_re_arm_it(file, wall):
+    """F12 and F25."""
     refuse(breaker(file, wall), 2)
     wall.now -= timedelta(minutes=5)
 
@@ -122,6 +125,7 @@ def test_one_refusal_in_each_of_two_processes_is_two(file, wall):
 
 
 def test_guessing_secrets_stops_short_of_the_lock_out(file, wall):
+    """F12."""
     for guess in range(SITE_REFUSALS_MAX // 2):
         refuse(breaker(file, wall, secret=f"guess {guess}"), 2)
 

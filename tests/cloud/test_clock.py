@@ -17,6 +17,7 @@ def test_nothing_is_known_before_the_first_answer():
 
 
 def test_the_last_date_goes_on_by_the_seconds_since():
+    """F25."""
     clock = CloudClock()
     clock.observe("Fri, 20 Nov 2026 05:00:00 GMT", 10.0)
     clock.observe(DATE, 100.0)

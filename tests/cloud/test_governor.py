@@ -50,6 +50,7 @@ def test_no_five_minutes_see_more_than_the_limit_and_none_is_wasted(limit, kind)
 
 
 async def test_a_pause_does_not_let_requests_gather(autojump_clock):
+    """F5."""
     governor = Governor(requests_per_5min=60, token_calls_per_5min=20)
     times_s = []
 
@@ -159,6 +160,7 @@ async def test_a_cancelled_wait_costs_the_others_nothing(autojump_clock):
 
 
 async def test_a_429_stops_everybody(autojump_clock):
+    """F5."""
     governor = Governor(requests_per_5min=9000, token_calls_per_5min=60)
     began_s = trio.current_time()
     governor.cool_down(7.0)
@@ -180,6 +182,7 @@ async def pause_after_429(governor, retry_after_s=None):
 
 
 async def test_the_pause_doubles_while_it_repeats_and_is_capped(autojump_clock):
+    """F5."""
     governor = Governor(requests_per_5min=9000, token_calls_per_5min=60)
 
     assert [await pause_after_429(governor) for _ in range(7)] == [5, 10, 20, 40, 80, 120, 120]
@@ -188,6 +191,7 @@ async def test_the_pause_doubles_while_it_repeats_and_is_capped(autojump_clock):
 
 
 async def test_retry_after_is_honoured_up_to_the_cap(autojump_clock):
+    """F5."""
     governor = Governor(requests_per_5min=9000, token_calls_per_5min=60)
 
     assert await pause_after_429(governor, 33.0) == 33
@@ -195,6 +199,7 @@ async def test_retry_after_is_honoured_up_to_the_cap(autojump_clock):
 
 
 async def test_answers_that_were_under_way_together_are_one_pause(autojump_clock):
+    """F5."""
     governor = Governor(requests_per_5min=9000, token_calls_per_5min=60)
     for _ in range(8):
         governor.cool_down()
@@ -214,7 +219,7 @@ async def test_the_counters_tell_what_went_through(autojump_clock):
 
 @pytest.mark.parametrize(("answers", "second_pause_s"), [(19, 10.0), (20, 5.0)])
 async def test_after_enough_answers_a_429_is_a_first_one_again(autojump_clock, answers, second_pause_s):
-    """Else a cloud that says 429 now and then would stand still for most of a shift."""
+    """F5. Else a cloud that says 429 now and then would stand still for most of a shift."""
     governor = Governor(requests_per_5min=9000, token_calls_per_5min=90)
     governor.cool_down()
     governor.answered()  # it was under way

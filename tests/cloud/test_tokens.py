@@ -61,6 +61,7 @@ async def test_a_token_is_asked_for_once(cloud, autojump_clock):
 
 
 async def test_a_token_is_renewed_a_bit_before_it_expires(cloud, autojump_clock):
+    """F11."""
     cloud.on(*TOKEN, token("first", 3600), token("second", 3600))
     cloud.on(*ROUTE, PRODUCT)
     async with cloud.open() as client:
@@ -103,7 +104,7 @@ async def test_a_revoked_token_is_renewed_once_for_all(cloud, autojump_clock):
 
 
 async def test_a_late_401_does_not_throw_away_the_new_token(cloud, autojump_clock):
-    """A slow answer to the old token comes after somebody has renewed it."""
+    """F11. A slow answer to the old token comes after somebody has renewed it."""
     cloud.on(*TOKEN, token("old"), token("new"), token("newest"))
     cloud.on(*ROUTE, PRODUCT)
     async with cloud.open() as client:
@@ -129,6 +130,7 @@ async def test_a_late_401_does_not_throw_away_the_new_token(cloud, autojump_cloc
     ],
 )
 async def test_a_wrong_secret_costs_two_refusals_however_many_wait(cloud, refusal, autojump_clock):
+    """F12."""
     cloud.latency_s = 0.1
     cloud.on(*TOKEN, refusal)
     async with cloud.open() as client:
@@ -141,6 +143,7 @@ async def test_a_wrong_secret_costs_two_refusals_however_many_wait(cloud, refusa
 
 
 async def test_a_wrong_secret_costs_two_refusals_also_for_many_customers(cloud, product, autojump_clock):
+    """F12."""
     cloud.latency_s = 0.1
     cloud.on(*CUSTOMERS, "bad_client")
     cloud.on(*TOKEN, "bad_client")
@@ -160,6 +163,7 @@ async def test_one_refusal_may_be_a_mishap(cloud):
 
 
 async def test_the_open_breaker_outlives_the_process(cloud, tmp_path):
+    """F12."""
     file = tmp_path / "breaker.json"
     cloud.on(*TOKEN, "bad_client")
     for _ in range(3):

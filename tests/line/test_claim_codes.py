@@ -112,7 +112,7 @@ async def test_who_is_asked_for_comes_first(stock, autojump_clock):
 
 
 async def test_a_code_that_grew_old_is_dropped_and_replaced(stock, autojump_clock):
-    """Also when the computer slept: the age is counted by a clock that goes on in suspend."""
+    """F13. Also when the computer slept: the age is counted by a clock that goes on in suspend."""
     stock = stock("a")
     await trio.sleep(1)
     stock.suspended_s = 3660
@@ -125,6 +125,7 @@ async def test_a_code_that_grew_old_is_dropped_and_replaced(stock, autojump_cloc
 
 @pytest.mark.parametrize(("age_s", "fresh"), [(AGE_MAX_S - 0.5, True), (AGE_MAX_S, False)])
 async def test_a_code_is_never_handed_out_at_its_limit(stock, autojump_clock, age_s, fresh):
+    """F13."""
     stock = stock("a", started=False)
     stock.cloud.make_s = 0
     with trio.move_on_after(0.1):
@@ -140,6 +141,7 @@ async def test_a_code_is_never_handed_out_at_its_limit(stock, autojump_clock, ag
 
 
 async def test_a_code_is_as_old_as_its_request(stock, autojump_clock):
+    """F13."""
     stock = stock("a")
     stock.cloud.make_s = 20
     await trio.sleep(25)

@@ -32,6 +32,7 @@ async def is_open(wait):
 
 
 async def test_a_cloud_that_is_away_holds_everything_until_it_answers(hold, events, autojump_clock):
+    """F6."""
     hold.report(CloudUnreachable("no route"))
     assert not await is_open(hold.wait_open)
     assert not await is_open(hold.wait_cloud_open)
@@ -53,6 +54,7 @@ async def test_a_hold_that_a_first_question_confirms_is_said_once_and_so_is_its_
 
 
 async def test_refused_credentials_hold_for_good(hold, autojump_clock):
+    """F12."""
     hold.report(CredentialsRefused("no"))
     hold.release()
 
@@ -61,6 +63,7 @@ async def test_refused_credentials_hold_for_good(hold, autojump_clock):
 
 
 async def test_three_different_boards_with_one_site_fault_in_a_row_hold_the_line(hold, autojump_clock):
+    """F24."""
     for device in (IDS[0], IDS[0], IDS[1]):
         hold.device_met(WifiCredentialsRejected("back"), device)
     assert await is_open(hold.wait_open)
@@ -74,6 +77,7 @@ async def test_three_different_boards_with_one_site_fault_in_a_row_hold_the_line
 async def test_boards_already_told_to_connect_are_confirmed_while_the_factory_network_holds_the_line(
     hold, autojump_clock
 ):
+    """F24."""
     for device in IDS[:3]:
         hold.device_met(WifiCredentialsRejected("back"), device)
 
@@ -82,6 +86,7 @@ async def test_boards_already_told_to_connect_are_confirmed_while_the_factory_ne
 
 
 async def test_a_proven_board_breaks_the_row(hold, autojump_clock):
+    """F24."""
     hold.device_met(WifiCredentialsRejected("back"), IDS[0])
     hold.device_met(WifiCredentialsRejected("back"), IDS[1])
     hold.device_passed()

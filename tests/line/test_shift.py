@@ -107,6 +107,7 @@ async def test_boards_are_worked_one_after_the_other_and_the_next_begins_before_
 
 
 async def test_a_graceful_stop_ends_the_board_under_way_and_begins_no_other(desk, autojump_clock):
+    """F3."""
     desk = desk(3)
     desk.begin(desk.shift.work_separate)
     await trio.sleep(1.2)  # joined to the first
@@ -119,7 +120,7 @@ async def test_a_graceful_stop_ends_the_board_under_way_and_begins_no_other(desk
 
 
 async def test_a_stop_ends_a_shift_that_waits_for_the_line(desk, autojump_clock):
-    """Held for good, the line never opens again: the run must end all the same."""
+    """F3. Held for good, the line never opens again: the run must end all the same."""
     desk = desk(1)
     desk.line.hold.report(CloudUnreachable("no route"))
     desk.begin(desk.shift.work_separate)
@@ -130,6 +131,26 @@ async def test_a_stop_ends_a_shift_that_waits_for_the_line(desk, autojump_clock)
     await trio.sleep(0.1)
 
     assert desk.ended
+
+
+@pytest.mark.parametrize("fault", [CloudUnreachable("no route"), None])
+async def test_what_comes_while_a_station_listens_keeps_it_from_beginning_a_board(desk, autojump_clock, fault):
+    """F3 and F6: a hold, or a stop, and the board that was just found is left for later."""
+    desk = desk(1)
+    desk.switcher.scan_s = 4.0
+    desk.begin(desk.shift.work_separate)
+    await trio.sleep(2)
+    if fault is None:
+        desk.stop_gently()
+    else:
+        desk.line.hold.report(fault)
+    await trio.sleep(100)
+    assert desk.switcher.joins == []
+    if fault is not None:
+        desk.line.hold.release()
+        await trio.sleep(100)
+
+    assert desk.pass_count() == (fault is not None)
 
 
 async def test_a_drained_station_ends_its_shift(desk, autojump_clock):
@@ -215,6 +236,7 @@ async def test_no_window_begins_before_its_codes_lie_ready(desk, autojump_clock)
 
 
 async def test_a_window_ends_before_its_codes_grow_old(desk, autojump_clock):
+    """F13."""
     desk = desk(5, budgets=Budgets(claim_code_age_s=60.0))
     desk.switcher.join_s = 20.0
     desk.begin(desk.shift.work_in_windows, Window(desk.line.uplink, desk.preload))
@@ -236,6 +258,7 @@ async def test_a_window_whose_codes_are_gone_goes_back_for_more(desk, autojump_c
 
 
 async def test_the_uplink_is_restored_also_when_the_run_is_cancelled(desk, autojump_clock):
+    """F3."""
     desk = desk(3)
     with trio.move_on_after(4):
         await desk.shift.work_in_windows(Window(desk.line.uplink, desk.preload))

@@ -65,6 +65,7 @@ class Factory:
         self.strangers = []
         self.requests = []
         self.addresses = []
+        self.front = None  # an app that answers in the cloud's place
         self.stop = self.orders = None
         self.history = []
 
@@ -76,7 +77,7 @@ class Factory:
             self.addresses.append(scope["raw_path"] + b"?" + scope["query_string"])
             if self.world.radio.uplink_away():
                 raise AssertionError(f"{scope['method']} {scope['path']} while the uplink is away")
-            await inner(scope, receive, send)
+            await (self.front or inner)(scope, receive, send)
 
         return asgi
 
@@ -120,21 +121,21 @@ class Factory:
                 self.world.start_operators([*self.strangers, *self.listed], self.habits)
             yield self
 
-    async def run(self, command="run", *, during=None, scanner=None):
+    async def run(self, command="run", *, during=None, scanner=None, **changes):
         """One `provisioner run` (or `import`) inside a living world. `during` is a task beside it; `scanner` a person
-        who puts scans to the run's desk."""
+        who puts scans to the run's desk; what else is given comes from outside the program (clocks, for example)."""
         secrets = {"PROVISIONER_WIFI_FACTORY_2G": self.wifi_password}
         if self.client_secret:
             secrets["PROVISIONER_CLIENT_SECRET"] = self.client_secret
         self.orders = Orders()
         dice = random.Random(self.seed + len(self.requests))
-        outside = replace(
-            self.virtual.outside(secrets), dice=dice, orders=self.orders, scanners=[scanner] if scanner else []
-        )
+        changes |= {"dice": dice, "orders": self.orders, "scanners": [scanner] if scanner else []}
+        outside = replace(self.virtual.outside(secrets), **changes)
         job = Job(command, *self.files(), self.runs_dir, scanner=scanner is not None)
         self.screen = io.StringIO()
         console = Console(file=self.screen, width=200)
         self.stop = app.Stop()
+        self.began_s = trio.current_time()
         async with trio.open_nursery() as nursery:
             if during is not None:
                 nursery.start_soon(during, self)

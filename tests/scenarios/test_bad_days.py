@@ -18,6 +18,7 @@ NONE = PROFILES["none"]
 
 
 async def test_a_stranger_is_named_once_and_never_written_to(factory, autojump_clock):
+    """F16 and F38."""
     line = factory()
     (stranger,) = line.strange_boards(1)
     line.boards(3)
@@ -31,6 +32,7 @@ async def test_a_stranger_is_named_once_and_never_written_to(factory, autojump_c
 
 
 async def test_somebody_elses_device_is_never_taken(factory, autojump_clock):
+    """F20."""
     line = factory()
     foreign, _ours = line.boards(2)
     line.cloud.put_in_product(foreign.device_id)
@@ -45,6 +47,7 @@ async def test_somebody_elses_device_is_never_taken(factory, autojump_clock):
 
 
 async def test_a_take_over_that_the_manifest_names_is_done(factory, autojump_clock):
+    """F20."""
     line = factory()
     (board,) = line.boards(1)
     line.cloud.put_in_product(board.device_id)
@@ -57,6 +60,7 @@ async def test_a_take_over_that_the_manifest_names_is_done(factory, autojump_clo
 
 
 async def test_a_wrong_wifi_password_holds_the_line_after_three_boards(factory, autojump_clock):
+    """F24."""
     line = factory(wifi_password="not the password", stations=1)
     boards = line.boards(12)
 
@@ -73,6 +77,7 @@ async def test_a_wrong_wifi_password_holds_the_line_after_three_boards(factory, 
 
 
 async def test_a_factory_network_that_is_off_holds_the_line_before_anything_connects(factory, autojump_clock):
+    """F24."""
     line = factory()
     line.world.factory_networks.clear()
     boards = line.boards(6)
@@ -184,6 +189,7 @@ async def test_rows_that_the_reply_forgets_are_sent_once_more_and_then_named(fac
 
 
 async def test_a_cloud_outage_holds_the_line_and_burns_nothing(factory, autojump_clock):
+    """F6."""
     line = factory()
     line.boards(6)
 
@@ -201,6 +207,7 @@ async def test_a_cloud_outage_holds_the_line_and_burns_nothing(factory, autojump
 
 
 async def test_an_outage_without_end_ends_the_run_as_held(factory, autojump_clock):
+    """F6."""
     line = factory(budgets={"site_hold_max_s": 120})
     line.boards(4)
 
@@ -215,6 +222,7 @@ async def test_an_outage_without_end_ends_the_run_as_held(factory, autojump_cloc
 
 
 async def test_a_wrong_client_secret_costs_two_token_calls_and_never_a_lockout(factory, autojump_clock):
+    """F12."""
     line = factory(client_secret="0" * 40)
     line.boards(2)
     async with line.alive(bring=False):
@@ -276,6 +284,7 @@ async def test_typical_and_nasty_days_end_with_every_device_in_an_outcome(factor
 
 
 async def test_an_online_claim_never_takes_somebody_elses_device(factory, autojump_clock):
+    """F20."""
     line = factory(claim="{to: online}", wifi=None)
     foreign, ours = line.boards(2)
     for board in (foreign, ours):
