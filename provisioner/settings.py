@@ -139,7 +139,7 @@ class Budgets(_Part):
     site_probe_s: Seconds = 10.0
     site_hold_max_s: Seconds = 600.0
     idle_stop_s: Seconds = 900.0
-    stop_s: Seconds = 10.0  # a person, or the system, stops the run: how long boards under way may take to be finished
+    stop_s: Seconds = 10.0  # after a signal: how long boards that were written to may take to be finished
     scanner_idle_stop_s: Seconds = 14_400.0  # in scanner mode: so long after the last scan nobody is there any more
     scan_pause_s: Seconds = 1.0
     scanned_board_s: Seconds = 60.0  # how long a station listens for the board that was scanned

@@ -3,14 +3,15 @@
 Rule 1: whoever works longer than a call is started here; nothing outlives `run_line`.
 Rule 2: the order is fixed: carry over what is proven, import, settle what an earlier run left open, work, close
 the books. Every listed device leaves with exactly one outcome.
-Rule 3: when a person stops the run, boards that have been written to are finished, within `stop_s`; a hold for good and
-an empty bench end the run; a second stop cancels. In all cases the books are closed and the sums match.
+Rule 3: a stop finishes the boards under way (a signal: those that were written to, within `stop_s`); a hold for good
+and an empty bench end the run; a second stop cancels. In all cases the books are closed and the sums match.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVarTuple
@@ -71,11 +72,15 @@ class Parts:
 
 @dataclass
 class Stop:
-    """How a run is asked to end: `gently` between two boards; `asked` if a person (or the system) wants it."""
+    """How a run is asked to end: `gently` between two boards; `asked` if a person (or the system) wants it.
+
+    `hurried`: by a signal. Who ends a process does not wait long; who orders it on the page has boards in their hands.
+    """
 
     gently: trio.Event = field(default_factory=trio.Event)
     asked: trio.Event = field(default_factory=trio.Event)
     why: str = "the run was stopped"
+    hurried: bool = False
     line_started: bool = False  # before that there are no boards to finish: a stop is a stop
 
     @property
@@ -84,9 +89,9 @@ class Stop:
         return self.asked.is_set()
 
     def ask(self, journal: Journal, operator: str | None = None) -> None:
-        """A person, or the system, asks for the end: boards that were written to are finished, the rest waits."""
+        """A person by name, or a signal, asks for the end: boards under way are finished, the rest waits."""
         journal.append("run.stopping", operator=operator)
-        self.why = "the run was stopped"
+        self.why, self.hurried = "the run was stopped", operator is None
         self.asked.set()
         self.gently.set()
 
@@ -324,11 +329,13 @@ class _Run:
     # --- ending ---
 
     async def watch_person(self) -> None:
-        """Somebody wants the run to end now: only boards that have been written to are finished, if they are quick."""
+        """Somebody wants the run to end now: nothing is waited for but boards under way. If it was a signal, only for
+        boards that have been written to, if they are quick."""
         await self.stop.asked.wait()
-        for shift in self._shifts:
-            shift.station.let_go()
-        with trio.move_on_after(self.parts.settings.budgets.stop_s):
+        if self.stop.hurried:
+            for shift in self._shifts:
+                shift.station.let_go()
+        with trio.move_on_after(self.parts.settings.budgets.stop_s if self.stop.hurried else math.inf):
             await self._shifts_over.wait()
         self.work_scope.cancel()
 

@@ -1,5 +1,6 @@
 """When reality does not behave: each thing that goes wrong has its own name, blame and end; nothing lies."""
 
+import signal
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,6 @@ import trio
 from factory import GOOD
 
 from provisioner.errors import ExitCode
-from provisioner.line.orders import Act, Order
 from provisioner.simulator.factory_wifi import TEST_ROUTER
 from provisioner.simulator.faults import PROFILES
 from provisioner.simulator.operators import Habits
@@ -241,7 +241,7 @@ async def test_a_graceful_stop_finishes_the_boards_it_has_written_to_and_the_nex
 
     async def operator_stops(line):
         await trio.sleep(45)
-        line.orders.give(Order(Act.STOP, "Mira"))
+        signal.raise_signal(signal.SIGTERM)
 
     async with line.alive():
         first = await line.run(during=operator_stops)

@@ -1,5 +1,6 @@
 """A run that is asked to end: what it has written to is finished, the rest waits, and it does not take long."""
 
+import signal
 from dataclasses import replace
 
 import pytest
@@ -14,16 +15,16 @@ NONE = PROFILES["none"]
 
 
 def stop_at(event, nth=1, after_s=0.0):
-    """A person who stops the run when its journal has the n-th record of that event."""
+    """Whoever stops the process when its journal has the n-th record of that event."""
 
-    async def person(line):
+    async def somebody(line):
         while len(line.history_so_far(event)) < nth:
             await trio.sleep(0.05)
         await trio.sleep(after_s)
         line.asked_s = trio.current_time()
-        line.orders.give(Order(Act.STOP, "Mira"))
+        signal.raise_signal(signal.SIGTERM)
 
-    return person
+    return somebody
 
 
 def cut_after_a_write(end):
@@ -110,3 +111,19 @@ async def test_a_stop_while_the_cloud_is_away_does_not_wait_for_it(factory, auto
         assert end.exit == ExitCode.INTERRUPTED
         assert trio.current_time() - line.asked_s <= 10 + 5
         assert end.wrong == []
+
+
+async def test_a_stop_that_a_person_orders_finishes_every_board_that_a_station_has(factory, autojump_clock):
+    """F3: they have it in their hands; also one that is only being joined."""
+    line = factory(stations=2, budgets={"stop_s": 0.1})
+    line.boards(4)
+
+    async def person(line):
+        while not line.history_so_far("visit.started"):
+            await trio.sleep(0.05)
+        line.orders.give(Order(Act.STOP, "Mira"))
+
+    end = await line.work(during=person)
+
+    assert end.exit == ExitCode.INTERRUPTED
+    assert len(end.events("connect.accepted")) == len(end.events("visit.started")) >= 1
