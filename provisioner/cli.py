@@ -25,6 +25,7 @@ import click
 
 from provisioner.cli_console import console, page_address, rebound, watch_until_signal, with_page
 from provisioner.cli_night import doctor, reconcile, report, restore, show, status
+from provisioner.cli_scanner import scanner
 from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings, say, vars_of
 from provisioner.console.stopped import counted, exit_code_of, failures_of, leaves_of, mistake_rows
 from provisioner.errors import (
@@ -365,7 +366,7 @@ def _show_plan(plan: Any, *, as_json: bool) -> None:
     click.echo("Nothing was written.")
 
 
-for _command in (console, doctor, reconcile, status, show, report, restore):
+for _command in (console, doctor, reconcile, status, show, report, restore, scanner):
     commands.add_command(_command)
 
 

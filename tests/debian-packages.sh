@@ -4,6 +4,7 @@
 set -eu
 apt-get update -qq
 # systemd: `systemd-analyze verify` of the shipped units
+# zbar-tools: an independent reader for the barcodes of the command sheet
 # the rest: the radio bench (tests/radiobench), a real Wi-Fi stack in a virtual machine
-apt-get install -y -qq --no-install-recommends systemd \
+apt-get install -y -qq --no-install-recommends systemd zbar-tools \
     qemu-system-x86 busybox-static cpio kmod network-manager wpasupplicant hostapd dnsmasq-base iw iproute2 udev dbus polkitd curl

@@ -33,7 +33,7 @@ LAYERS = {
     17: ["nightly", "undo"],
     18: ["demo.*", "doctor"],
     19: ["cli_shared"],
-    20: ["cli_night", "cli_console"],
+    20: ["cli_night", "cli_console", "cli_scanner"],
     21: ["cli"],
     22: ["__main__"],
 }  # fmt: skip
@@ -69,7 +69,7 @@ ONLY_IN = {
         "demo.virtual",
     },  # they only hand the console through
     "jeepney": {"network.nm_bus"},
-    "click": {"cli", "cli_shared", "cli_night", "cli_console"},
+    "click": {"cli", "cli_shared", "cli_night", "cli_console", "cli_scanner"},
 }
 NURSERIES = {
     "line.scheduler",

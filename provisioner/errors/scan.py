@@ -182,7 +182,7 @@ class ScannedNotHeard(ScanRefused):
 
     code = "scanned_not_heard"
     word = "NOT HEARD"
-    remedy = "Power the board, hold SETUP until it blinks blue, then scan it again; or scan its network's name."
+    remedy = "Power the board, hold SETUP until it blinks blue, then scan it again."
 
 
 class ScannerLost(ScanRefused):

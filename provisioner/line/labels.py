@@ -39,7 +39,7 @@ class Labels:
         self._from_cloud: dict[str, DeviceID] = {}
         self._serials: dict[DeviceID, str] = {}
         self.suffixes = suffixes
-        self._setup_prefix = setup_prefix
+        self.setup_prefix = setup_prefix
         self._name_networks = name_networks
 
     def resolve(self, text: str) -> Wanted:
@@ -65,16 +65,16 @@ class Labels:
         return self._manifest.find(device)
 
     def _setup_code(self, text: str) -> str | None:
-        if not text.upper().startswith(self._setup_prefix.upper()):
+        if not text.upper().startswith(self.setup_prefix.upper()):
             return None
-        code = text[len(self._setup_prefix) :].upper()
+        code = text[len(self.setup_prefix) :].upper()
         return code if _CODE.fullmatch(code) else None
 
     def _network(self, code: str) -> Wanted:
         """A setup network's name: the device whose label names it, if there is one, is known beforehand."""
         candidates = self.suffixes.candidates(code)
         if len(candidates) > 1:
-            raise LabelAmbiguous(f"{len(candidates)} listed boards may be called {self._setup_prefix}{code}")
+            raise LabelAmbiguous(f"{len(candidates)} listed boards may be called {self.setup_prefix}{code}")
         return Wanted(candidates[0].id if candidates else None, code, named_by_network=True)
 
     def _known(self, text: str) -> ListedDevice | None:
@@ -136,7 +136,7 @@ class Labels:
         return any(self._is_whole(text[:at]) and self._is_whole(text[at:]) for at in splits)
 
     def _is_part(self, text: str) -> bool:
-        if re.fullmatch(r"[0-9A-Fa-f]{8,23}", text) or text.upper().startswith(self._setup_prefix.upper()):
+        if re.fullmatch(r"[0-9A-Fa-f]{8,23}", text) or text.upper().startswith(self.setup_prefix.upper()):
             return True
         if len(text) < _SHORTEST:
             return False

@@ -154,7 +154,11 @@ class ScanDesk:
         self.stopping = False
         self.run_out = False
         self.last_scan_s = trio.current_time()
-        self.again: Callable[[], None] = lambda: None  # the board under work was scanned again, or JOINED
+        self._again: Callable[[], None] = lambda: None
+
+    def when_scanned_again(self, act: Callable[[], None]) -> None:
+        """What to do when the board under work is scanned once more, or JOINED is: somebody may wait for that."""
+        self._again = act
 
     # --- the stations ---
 
@@ -298,7 +302,7 @@ class ScanDesk:
     def _refuse_repeated(self, wanted: Wanted) -> None:
         for place in self._places.values():
             if place.wanted is not None and place.wanted.is_same(wanted):
-                self.again()
+                self._again()
                 raise ScanRepeated(f"this board is being worked at station {place.name}")
 
     def _refuse_by_state(self, device: ListedDevice) -> None:
@@ -327,7 +331,7 @@ class ScanDesk:
             case Command.REWORK:
                 return self._rework(scan, text)
             case Command.JOINED:
-                self.again()
+                self._again()
             case Command.SET_ASIDE:
                 self._order(Act.SET_ASIDE, scan, self._board(scan))
             case Command.STOP:

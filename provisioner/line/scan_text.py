@@ -59,7 +59,7 @@ class Framing:
             raise ScanTooLong(f"{len(scan)} characters came at once, beginning with {printable(scan, 24)!r}")
         text = _FRAME.sub("", scan)
         text = text.removeprefix(_FRAME.sub("", self.prefix)).removesuffix(_FRAME.sub("", self.suffix))
-        text = _AIM.sub("", text).strip()
+        text = _AIM.sub("", text).strip(" ")
         if not text:
             raise ScanEmpty("nothing was scanned")
         if printable(text, len(text)) != text:

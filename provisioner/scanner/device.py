@@ -14,14 +14,15 @@ from pathlib import Path
 
 import trio
 
-from provisioner.line.scan_desk import Scan, ScanDesk
+from provisioner.line.scan_desk import Scan
+from provisioner.scanner.taker import TakesScans
 from provisioner.scanner.wedge import Typed, Wedge
 
 LOOK_AGAIN_S = 2.0
 _READ_BYTES_MAX = 4096
 
 
-async def scans_from_device(desk: ScanDesk, path: str, *, station: str | None, baud: int = 9600) -> None:
+async def scans_from_device(desk: TakesScans, path: str, *, station: str | None, baud: int = 9600) -> None:
     """Put what this scanner sends, as scans at `station` (None: whichever is free), until cancelled."""
     lost = False
     while True:
@@ -38,7 +39,7 @@ async def scans_from_device(desk: ScanDesk, path: str, *, station: str | None, b
             await trio.sleep(LOOK_AGAIN_S)
 
 
-async def _read(desk: ScanDesk, fd: int, path: str, station: str | None) -> None:
+async def _read(desk: TakesScans, fd: int, path: str, station: str | None) -> None:
     """Raises OSError when the scanner is gone."""
     wedge = Wedge(types_only_scans=True)
     while True:

@@ -18,8 +18,9 @@ from contextlib import contextmanager, suppress
 
 import trio
 
-from provisioner.line.scan_desk import Scan, ScanDesk
+from provisioner.line.scan_desk import Scan
 from provisioner.network.terminal_ask import NO, TerminalAsk
+from provisioner.scanner.taker import TakesScans
 from provisioner.scanner.wedge import Event, Interrupt, Typed, Wedge
 
 SOURCE = "terminal"
@@ -32,7 +33,7 @@ def press_ctrl_c() -> None:
 
 
 async def scans_from_terminal(
-    desk: ScanDesk,
+    desk: TakesScans,
     *,
     fd: int = 0,
     alone: bool = True,
@@ -50,7 +51,7 @@ async def scans_from_terminal(
             desk.no_more()
         return
     ask = ask or TerminalAsk.of_this_process()
-    desk.again = lambda: ask.answer("") if ask.asks_yes_or_no else None
+    desk.when_scanned_again(lambda: ask.answer("") if ask.asks_yes_or_no else None)
     with ask.read_by_scanner(), raw_terminal(fd):
         wedge = Wedge()
         while True:
@@ -63,7 +64,7 @@ async def scans_from_terminal(
             _put(wedge.quiet(now_s) if data is None else wedge.feed(data, now_s), desk, ask, interrupt)
 
 
-def _put(events: Iterable[Event], desk: ScanDesk, ask: TerminalAsk, interrupt: Callable[[], None]) -> None:
+def _put(events: Iterable[Event], desk: TakesScans, ask: TerminalAsk, interrupt: Callable[[], None]) -> None:
     for event in events:
         if isinstance(event, Interrupt):
             interrupt()
@@ -73,7 +74,7 @@ def _put(events: Iterable[Event], desk: ScanDesk, ask: TerminalAsk, interrupt: C
             desk.put(Scan(event.text, SOURCE))
 
 
-def _is_answer(typed: Typed, desk: ScanDesk, ask: TerminalAsk) -> bool:
+def _is_answer(typed: Typed, desk: TakesScans, ask: TerminalAsk) -> bool:
     """Whether a text answers the question that stands: a key, never a barcode; or the name that was asked for."""
     if ask.asks_yes_or_no is None:
         return False
@@ -82,7 +83,7 @@ def _is_answer(typed: Typed, desk: ScanDesk, ask: TerminalAsk) -> bool:
     return not desk.knows(typed.text)
 
 
-async def _scans_from_lines(desk: ScanDesk, fd: int) -> None:
+async def _scans_from_lines(desk: TakesScans, fd: int) -> None:
     """Labels that nobody would scan a second time: each waits until a station is free."""
     rest = b""
     while data := await _read_some(fd):
@@ -93,7 +94,7 @@ async def _scans_from_lines(desk: ScanDesk, fd: int) -> None:
     await _put_when_free(desk, rest)
 
 
-async def _put_when_free(desk: ScanDesk, line: bytes) -> None:
+async def _put_when_free(desk: TakesScans, line: bytes) -> None:
     if text := line.decode("utf-8", "replace").strip():
         await desk.wait_free()
         desk.put(Scan(text, SOURCE))

@@ -31,7 +31,7 @@ class Hall:
         self.hold = LineHold(journal, same_fault_holds_at=3)
         orders = LineOrders(self.ledger, self.hold, air, journal, self.stopped.append)
         self.desk = ScanDesk(journal, self.ledger, labels, orders=orders.carry_out, own=own, operator=operator)
-        self.desk.again = self.scanned_again
+        self.desk.when_scanned_again(self.scanned_again)
         self.places = {name: self.desk.open(name) for name in stations}
         for board in BOARDS:
             self.write("device.imported", board)
@@ -114,6 +114,7 @@ async def test_a_station_with_a_scanner_of_its_own_takes_only_from_that(hall):
         ("\x1b[2Jjunk", "scan_unreadable"),
         ("PHHMAB\u202e804PAKLJZ", "scan_unreadable"),
         ("PHHMAB804\x00PAKLJZ", "scan_unreadable"),
+        (SERIAL + "\x1d", "scan_unreadable"),
         (SERIAL + SERIAL, "scan_glued"),
         (id_of(1) + id_of(2), "scan_glued"),
         (SERIAL + "T-1/2", "scan_glued"),

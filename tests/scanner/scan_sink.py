@@ -8,9 +8,11 @@ from provisioner.line.scan_desk import Scan
 class Sink:
     def __init__(self, known=()):
         self.scans, self.known, self.ended, self.lost, self.found = [], set(known), False, [], []
-        self.again = lambda: None
         self.free = trio.Event()
         self.free.set()
+
+    def when_scanned_again(self, act):
+        self.again = act
 
     def put(self, scan):
         assert isinstance(scan, Scan)

@@ -236,7 +236,7 @@ async def test_a_run_whose_scanner_nobody_uses_ends_at_last(factory, autojump_cl
     end.good(skipped=1)
 
 
-async def test_stop_finishes_the_board_under_way(factory, autojump_clock):
+async def test_stop_finishes_the_board_that_has_been_written_to(factory, autojump_clock):
     factory = factory(seed=5, stations=1)
     one, two = factory.boards(2, firmware=RELEASES["0.6.4"])
 
@@ -246,7 +246,8 @@ async def test_stop_finishes_the_board_under_way(factory, autojump_clock):
         await trio.sleep(15)
         desk.put(Scan("PVCTLID.Ada", "terminal"))
         desk.put(Scan(one.serial, "terminal"))
-        await trio.sleep(4)
+        while not any(lived.event is Event.CLAIM_CODE_SET for lived in factory.world.history):
+            await trio.sleep(0.1)
         assert desk.put(Scan("PVCTLSTOP", "terminal")).taken
         assert desk.put(Scan(two.serial, "terminal")).code == "run_stopping"
         await trio.sleep_forever()
