@@ -26,6 +26,7 @@ from provisioner.errors import (
     ProfileDropped,
     SwitchError,
     SwitchingNotAllowed,
+    UplinkNotRestored,
     WrongNetwork,
 )
 from provisioner.model import SetupNetwork, printable
@@ -33,7 +34,7 @@ from provisioner.network.adapter_lock import Hold, held
 from provisioner.network.automatic import AutomaticSwitcher
 from provisioner.network.bound import PHOTON_SUBNET, BoundLink
 from provisioner.network.host import Finding
-from provisioner.network.nm_bus import NM, ROOT, SETTINGS, Bus, OpenRouter, system_bus
+from provisioner.network.nm_bus import CALL_S, NM, ROOT, SETTINGS, Bus, OpenRouter, system_bus
 from provisioner.network.nm_profile import (
     ACTIVATED,
     DEACTIVATING,
@@ -57,10 +58,11 @@ VERSION_MIN = (1, 16)  # AddAndActivateConnection2 with bind-activation
 LOOK_S = 0.1
 STATE_WAIT_S = 1.0  # then the state is read: a signal can be lost, a daemon can die
 READY_S = 5.0
+UPLINK_S = 20.0  # NetworkManager brings a Wi-Fi uplink back in 4.3 s (facts: network 6.2), after a scan of up to 15
 FRESH_S = 30.0  # a beacon heard so long ago is worth a join
 SCANS_MAX = 2
 _PRIVACY = 0x1
-_OURS_ACTIVATED, _OURS_DEACTIVATED = 2, 4  # NMActiveConnectionState
+_ACTIVE, _OVER = 2, 4  # NMActiveConnectionState
 _OPTIONS = {"persist": ("s", "volatile"), "bind-activation": ("s", "dbus-client")}
 
 
@@ -96,12 +98,15 @@ class NetworkManagerFactory:
             if bus is None:
                 bus = self._bus = Bus(await stack.enter_async_context(self._open_router()))
                 stack.callback(self._forget_bus)
-            switcher = NetworkManagerSwitcher(bus, adapter, uplink, await _checked(bus, adapter), boot_s=self._boot_s)
+            switcher = self._switcher(bus, adapter, uplink, await _checked(bus, adapter))
             await switcher.look_around()
             try:
                 yield switcher
             finally:
                 await switcher.say_goodbye()
+
+    def _switcher(self, bus: Bus, adapter: str, uplink: Uplink, device: str) -> NetworkManagerSwitcher:
+        return NetworkManagerSwitcher(bus, adapter, uplink, device, boot_s=self._boot_s)
 
     def _forget_bus(self) -> None:
         self._bus = None
@@ -203,15 +208,34 @@ class NetworkManagerSwitcher(AutomaticSwitcher):
     # --- before and after ---
 
     async def look_around(self) -> None:
-        """Remember what the adapter is on, and sweep what an earlier version of us may have left."""
-        active = await self._bus.get(self._device, ".Device", "ActiveConnection")
-        if active != NO_OBJECT:
-            before = await self._bus.get(active, ".Connection.Active", "Connection")
-            if not await self._is_ours(before):
-                self._before = before
+        """Sweep what an earlier run may have left, and remember what the adapter is on.
+
+        A killed run, or a killed NetworkManager, may leave a shared adapter on a Photon or on nothing; with what we
+        sweep away its uplink comes back by itself, and is waited for. Raises UplinkNotRestored.
+        """
         for profile in await self._bus.get(SETTINGS, ".Settings", "Connections"):
             if await self._is_ours(profile):
                 await self._bus.call(profile, f"{NM}.Settings.Connection", "Delete")
+        shared = self._traits.uplink is Uplink.SHARED
+        with trio.move_on_after(UPLINK_S if shared else CALL_S):
+            while (before := await self._carried()) == NO_OBJECT and shared:  # noqa: ASYNC110
+                await trio.sleep(LOOK_S)
+            self._before = before
+        if shared and self._before == NO_OBJECT:
+            raise UplinkNotRestored(
+                f"{self._adapter} is said to carry the uplink (`uplink: shared`), and is on nothing"
+            )
+
+    async def _carried(self) -> str:
+        """The profile of the network that the adapter is on; none if that is one of ours, or not up yet."""
+        try:
+            active = await self._bus.get(self._device, ".Device", "ActiveConnection")
+            if active == NO_OBJECT or await self._bus.get(active, ".Connection.Active", "State") != _ACTIVE:
+                return NO_OBJECT
+            before: str = await self._bus.get(active, ".Connection.Active", "Connection")
+        except AdapterUnavailable:  # it changed between two looks
+            return NO_OBJECT
+        return NO_OBJECT if await self._is_ours(before) else before
 
     async def _is_ours(self, profile: str) -> bool:
         """Whether a profile is one of ours for this adapter; one that vanishes while we look is not."""
@@ -318,7 +342,7 @@ class NetworkManagerSwitcher(AutomaticSwitcher):
         while True:
             state, reason = await self._next_state(states)
             ours = await self._state_of(active)
-            if state == ACTIVATED and ours == _OURS_ACTIVATED:
+            if state == ACTIVATED and ours == _ACTIVE:
                 return
             if (
                 (state >= DEACTIVATING or state <= DISCONNECTED)
@@ -326,7 +350,7 @@ class NetworkManagerSwitcher(AutomaticSwitcher):
                 and why in (0, NEW_ACTIVATION)
             ):
                 why = reason
-            if ours > _OURS_ACTIVATED:
+            if ours > _ACTIVE:
                 raise failure_of(why, network)
 
     async def _state_of(self, active: str) -> int:
@@ -334,7 +358,7 @@ class NetworkManagerSwitcher(AutomaticSwitcher):
         try:
             return int(await self._bus.get(active, ".Connection.Active", "State"))
         except AdapterUnavailable:
-            return _OURS_DEACTIVATED
+            return _OVER
 
     async def _next_state(self, states: trio.MemoryReceiveChannel[Any]) -> tuple[int, int]:
         """The next change of state and its reason; after a silence, the state as it is read."""

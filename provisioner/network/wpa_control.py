@@ -150,6 +150,12 @@ def networks_of(table: str, *, prefix: str, heard_s: float) -> list[SetupNetwork
     return found
 
 
+def networks_listed(table: str) -> list[tuple[str, str]]:
+    """The numbers and flags in an answer to LIST_NETWORKS."""
+    rows = [line.split("\t") for line in table.splitlines()[1:]]
+    return [(row[0], row[-1]) for row in rows if row[0].isdigit()]
+
+
 def status_of(answer: str) -> dict[str, str]:
     """An answer to STATUS: wpa_state, bssid, id, ..."""
     return dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import trio
 
@@ -22,16 +22,25 @@ from provisioner.errors import (
     NoAddress,
     SwitchError,
     SwitchingNotAllowed,
+    UplinkNotRestored,
 )
 from provisioner.model import SetupNetwork, printable
 from provisioner.network.adapter_lock import Hold, held
 from provisioner.network.automatic import AutomaticSwitcher
 from provisioner.network.bound import PHOTON_HOST, PHOTON_SUBNET, BoundLink, own_address
 from provisioner.network.switcher import JoinPolicy, NetworkSwitcher, Traits, Uplink
-from provisioner.network.wpa_control import Control, networks_of, open_control, status_of
+from provisioner.network.wpa_control import (
+    COMMAND_S,
+    Control,
+    networks_listed,
+    networks_of,
+    open_control,
+    status_of,
+)
 
 LOOK_S = 0.05
 ASSOCIATE_S = 8.0
+UPLINK_S = 20.0  # a killed run may have left a shared adapter on its way back to the uplink
 FIRST_CHANNELS = "2462,2412"  # MHz: 11 and 1
 MARK = '"provisioner"'
 _SCAN_ENDS = ("CTRL-EVENT-SCAN-RESULTS", "CTRL-EVENT-SCAN-FAILED")
@@ -89,21 +98,42 @@ class WpaSupplicantSwitcher(AutomaticSwitcher):
         self._control = control
         self._ip = ip
         self._before: str | None = None  # the network it was on when we came
+        self._enabled: list[str] = []  # and those it could have chosen: selecting one disables all others
         # Every adapter has an address of its own, so that two on one Photon by mistake are told apart.
         self._own = f"192.168.0.{100 + zlib.crc32(adapter.encode()) % 100}"
 
     # --- before and after ---
 
     async def look_around(self) -> None:
-        """See that it answers, remember the network it is on, and sweep what a killed run left."""
+        """See that it answers, sweep what a killed run left, and remember the network it is on. Raises SwitchError."""
         if await self._control.ask("PING") != "PONG":
             raise AdapterUnavailable(f"the wpa_supplicant of {self._adapter} does not answer PING")
-        for line in (await self._control.ask("LIST_NETWORKS")).splitlines()[1:]:
-            number = line.split("\t", 1)[0]
+        if await self._sweep():
+            # The killed run had selected its network, which disables all others: nobody knows any more which were.
+            await self._control.ask("ENABLE_NETWORK all")
+        shared = self._traits.uplink is Uplink.SHARED
+        with trio.move_on_after(UPLINK_S if shared else COMMAND_S):
+            while (before := await self._carried()) is None and shared:  # noqa: ASYNC110
+                await trio.sleep(LOOK_S)
+            self._before = before
+        if shared and self._before is None:
+            raise UplinkNotRestored(
+                f"{self._adapter} is said to carry the uplink (`uplink: shared`), and is on nothing"
+            )
+        rows = networks_listed(await self._control.ask("LIST_NETWORKS"))
+        self._enabled = [number for number, flags in rows if "[DISABLED]" not in flags]
+
+    async def _carried(self) -> str | None:
+        status = status_of(await self._control.ask("STATUS"))
+        return status.get("id") if status.get("wpa_state") == "COMPLETED" else None
+
+    async def _sweep(self) -> bool:
+        swept = False
+        for number, _ in networks_listed(await self._control.ask("LIST_NETWORKS")):
             if await self._control.ask(f"GET_NETWORK {number} id_str") == MARK:
                 await self._control.ask(f"REMOVE_NETWORK {number}")
-        status = status_of(await self._control.ask("STATUS"))
-        self._before = status.get("id") if status.get("wpa_state") == "COMPLETED" else None
+                swept = True
+        return swept
 
     @property
     def _carried_something(self) -> bool:
@@ -112,6 +142,13 @@ class WpaSupplicantSwitcher(AutomaticSwitcher):
     async def _go_back(self) -> None:
         await self._must(f"SELECT_NETWORK {self._before}")
         await self._until(lambda status: status.get("wpa_state") == "COMPLETED")
+
+    async def say_goodbye(self) -> None:
+        """Put the adapter back where it was, and let it choose again among the networks it had."""
+        await super().say_goodbye()
+        with trio.move_on_after(COMMAND_S, shield=True), suppress(SwitchError):
+            for number in self._enabled:
+                await self._control.ask(f"ENABLE_NETWORK {number}")
 
     # --- listening ---
 

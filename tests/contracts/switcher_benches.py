@@ -54,7 +54,8 @@ class InMemory:
     join_bound_s = 20.0
     loss_seen_s = 0.0
     while_s = 100.0
-    slack_s = 0.0
+    slack_s = 1e-6
+    restore_s = 30.0
 
     async def find(self, switcher, ssid):
         found = await switcher.scan(prefix=ssid[:1], timeout=15)

@@ -200,6 +200,9 @@ class FakeNM:
 
     async def on_Delete(self, path):
         self.profiles.pop(path, None)
+        for device in self.devices.values():
+            if self.actives.get(device.active) == path:
+                await self.on_DeactivateConnection(None, device.active)
 
     async def on_RequestScan(self, path, _options):
         self.nursery.start_soon(self._scan, self.devices[path])

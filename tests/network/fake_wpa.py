@@ -27,7 +27,7 @@ class FakeWpa:
         self.nursery, self.adapter, self.points, self.moved = nursery, adapter, points, moved
         self.networks, self.state, self.bssid, self.current = {}, "DISCONNECTED", "", None
         self.calls, self.results, self.hangs, self.fails = [], [], set(), {}
-        self.running = True
+        self.running, self.disabled = True, set()
         self.scanning, self.scans_fail = False, 0
         self._tell, self._told = trio.open_memory_channel(100)
         self._numbers = itertools.count()
@@ -105,7 +105,11 @@ class FakeWpa:
         return "\n".join(rows)
 
     def on_LIST_NETWORKS(self):
-        rows = [f"{number}\t{bytes.fromhex(one['ssid'])!r}\tany\t" for number, one in self.networks.items()]
+        rows = [
+            f"{number}\t{escaped(bytes.fromhex(one['ssid']))}\tany\t"
+            + ("[CURRENT]" if number == self.current else "[DISABLED]" if number in self.disabled else "")
+            for number, one in self.networks.items()
+        ]
         return "\n".join(["network id / ssid / bssid / flags", *rows])
 
     def on_GET_NETWORK(self, number, key):
@@ -123,6 +127,7 @@ class FakeWpa:
     def on_SELECT_NETWORK(self, number):
         if number not in self.networks:
             return "FAIL"
+        self.disabled = set(self.networks) - {number}
         self.scope.cancel()
         self.scope = trio.CancelScope()
         self.state, self.current, self.bssid = "SCANNING", number, ""
@@ -152,6 +157,16 @@ class FakeWpa:
                         self.state, self.bssid = "COMPLETED", point.bssid
                         self.moved(self.adapter, point.ssid.decode("utf-8", "surrogateescape"))
                         return
+
+    def on_ENABLE_NETWORK(self, number):
+        """As the real one: where nothing is joined, it chooses among what is enabled."""
+        self.disabled -= set(self.networks) if number == "all" else {number}
+        home = next((n for n, one in self.networks.items() if "bssid" not in one and n not in self.disabled), None)
+        if self.current is None and home is not None:
+            others = set(self.disabled)
+            self.on_SELECT_NETWORK(home)
+            self.disabled = others
+        return "OK"
 
     def on_REMOVE_NETWORK(self, number):
         if number not in self.networks:

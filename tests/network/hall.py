@@ -1,8 +1,9 @@
 """A hall of simulated Photons in network namespaces: real sockets, real routes, one kernel. Inside `unshare` only.
 
 The program that imports this is the station: its own network namespace holds the adapters, each Photon ("unit") has
-one of its own with 192.168.0.1 on a bridge, and a cable (veth, or two TAPs with a relay between) can be moved from one
-unit to the next. Everything is gone when the program ends: `unshare --kill-child` takes what it started with it.
+one of its own with 192.168.0.1. Their cables (veth, or two TAPs with a relay between) end in a namespace that is the
+air: whose ends are on one bridge there can reach each other, and moving an end is no carrier loss, as it may not be
+on a radio. Everything is gone when the program ends: `unshare --kill-child` takes what it started with it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "tests" / "radiobench" / "photon_server.py"
 RELAY = Path(__file__).with_name("relay.py")
+AIR = "air"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -34,7 +36,7 @@ def sysctl(name: str, value: int) -> None:
 
 @dataclass
 class Unit:
-    """One Photon, and the namespace it is in."""
+    """One Photon, and the namespace it is in; its bridge in the air has the same name."""
 
     space: str
     ssid: str
@@ -62,17 +64,22 @@ class Hall:
         run("ip", "link", "set", "lo", "up")
         for conf in ("all", "default"):
             sysctl(f"net.ipv4.conf.{conf}.rp_filter", 2)
+        run("ip", "netns", "add", AIR)
         self.units: list[Unit] = []
         self.plugged: dict[str, str] = {}
         self.relays: dict[str, subprocess.Popen[str]] = {}
 
     def space(self, name: str, address: str, mac: str) -> None:
-        """A namespace with that address on a bridge, into which cables can be plugged."""
+        """A namespace with that address, and its bridge in the air."""
         run("ip", "netns", "add", name)
         run("ip", "-n", name, "link", "set", "lo", "up")
-        run("ip", "-n", name, "link", "add", "name", "br0", "address", mac, "type", "bridge", "forward_delay", "0")
-        run("ip", "-n", name, "addr", "add", address, "dev", "br0")
-        run("ip", "-n", name, "link", "set", "br0", "up")
+        run("ip", "-n", AIR, "link", "add", "name", name, "type", "bridge", "forward_delay", "0")
+        run("ip", "-n", AIR, "link", "set", name, "up")
+        far = ("type", "veth", "peer", "name", f"{name}x", "netns", AIR)
+        run("ip", "-n", name, "link", "add", "eth0", "address", mac, *far)
+        run("ip", "-n", AIR, "link", "set", f"{name}x", "master", name, "up")
+        run("ip", "-n", name, "addr", "add", address, "dev", "eth0")
+        run("ip", "-n", name, "link", "set", "eth0", "up")
 
     def unit(self, ssid: str, *, listening: bool = True) -> Unit:
         """A unit in listening mode; without, its namespace alone."""
@@ -114,21 +121,20 @@ class Hall:
         self._up(name, address)
 
     def _up(self, name: str, address: str) -> None:
+        run("ip", "link", "set", f"{name}x", "netns", AIR)
         if address:
             run("ip", "addr", "add", address, "dev", name)
         run("ip", "link", "set", name, "up")
 
     def plug(self, name: str, unit: Unit | str) -> None:
         """Move an adapter's cable to that unit, or to the namespace of that name."""
-        self.unplug(name)
         space = self.plugged[name] = unit if isinstance(unit, str) else unit.space
-        run("ip", "link", "set", f"{name}x", "netns", space)
-        run("ip", "-n", space, "link", "set", f"{name}x", "master", "br0", "up")
+        run("ip", "-n", AIR, "link", "set", f"{name}x", "master", space, "up")
 
     def unplug(self, name: str) -> None:
-        """Pull an adapter's cable, if it is in anywhere."""
-        if space := self.plugged.pop(name, ""):
-            run("ip", "-n", space, "link", "set", f"{name}x", "nomaster", "down", "netns", str(os.getpid()))
+        """Pull an adapter's cable, if it is in anywhere: its carrier is lost."""
+        if self.plugged.pop(name, None):
+            run("ip", "-n", AIR, "link", "set", f"{name}x", "nomaster", "down")
 
     def relayed(self, name: str) -> dict[str, int]:
         """End a bad cable; what it did to frames."""

@@ -55,6 +55,7 @@ class HallBench(ManualBench):
     join_bound_s = 6.0
     while_s = 0.5
     slack_s = 1.0
+    restore_s = 8.0
     cannot: ClassVar = ManualBench.cannot
 
     def __init__(self, hall: Hall, powered):

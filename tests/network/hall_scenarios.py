@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
-from hall import Hall, run, sysctl
+from hall import AIR, Hall, run, sysctl
 from hall_bench import contract
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "line"))
@@ -192,10 +192,7 @@ async def wrong_neighbour(hall):
         name = f"wn{len(results)}"
         hall.adapter(name)
         hall.plug(name, wanted)
-        run("ip", "link", "add", f"{name}a", "type", "veth", "peer", "name", f"{name}b")
-        for end, unit in ((f"{name}a", wanted), (f"{name}b", wrong)):
-            run("ip", "link", "set", end, "netns", unit.space)
-            unit.ip("link", "set", end, "master", "br0", "up")
+        run("ip", "-n", AIR, "link", "set", f"{wrong.space}x", "master", wanted.space)
         run("ip", "neigh", "replace", "192.168.0.1", "lladdr", wrong.mac, "dev", name, "nud", "reachable")
         units = [wanted] if listing.startswith("only") else [wanted, wrong]
         async with line(units) as (bench, station):

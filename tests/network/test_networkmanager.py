@@ -279,6 +279,43 @@ async def test_leftovers_of_ours_are_swept_and_nobody_elses(autojump_clock, benc
         assert all(path in bench.daemon.profiles for path in others)
 
 
+async def test_a_leftover_that_is_still_joined_is_swept_and_the_uplink_that_comes_back_is_remembered(
+    autojump_clock, bench
+):
+    """A killed NetworkManager starts again on the Photon: seen with the real one (L3)."""
+    bench.daemon.home = bench.daemon.put_on_uplink(bench.device)
+    left = bench.daemon.add_profile({"connection": {"id": ("s", f"{OURS}wlan1")}})
+    bench.daemon._activate_now(bench.device, left, "/", "192.168.0.2")
+    async with bench.open(uplink=Uplink.SHARED) as switcher:
+        assert left not in bench.daemon.profiles
+        assert bench.on["wlan1"] == "uplink"
+        assert switcher._before == bench.daemon.home
+
+
+async def test_a_shared_adapter_whose_uplink_is_on_its_way_back_is_waited_for(autojump_clock, bench, nursery):
+    """As after `kill -9` of a run that was joined, and the next run at once."""
+    bench.daemon.add_point("Photon-KLJZ")
+
+    async def come_back():
+        await trio.sleep(4.3)
+        bench.daemon.put_on_uplink(bench.device)
+
+    nursery.start_soon(come_back)
+    async with bench.open(uplink=Uplink.SHARED) as switcher:
+        await joined(bench, switcher, await found(switcher))
+        await switcher.restore(timeout=30)
+        assert bench.on["wlan1"] == "uplink"
+
+
+async def test_a_shared_adapter_that_is_on_nothing_is_refused_in_words(autojump_clock, bench):
+    with pytest.raises(errors.UplinkNotRestored, match="wlan1 is said to carry the uplink") as caught:
+        async with bench.open(uplink=Uplink.SHARED):
+            pytest.fail("opened all the same")
+
+    assert caught.value.remedy
+    assert trio.current_time() < 30
+
+
 @pytest.mark.parametrize("uplink", Uplink)
 async def test_the_network_from_before_is_activated_again_not_waited_for(autojump_clock, bench, uplink):
     bench.daemon.put_on_uplink(bench.device)

@@ -154,6 +154,39 @@ async def test_a_name_goes_to_the_control_socket_in_hex_so_that_nothing_in_it_ca
     assert all(call.isascii() and call.isprintable() for call in bench.daemon.calls)
 
 
+async def test_a_shared_adapter_that_a_killed_run_left_finds_its_uplink_again(autojump_clock, bench):
+    """The killed run had selected the Photon, which disables every other network."""
+    uplink = bench.daemon.put_on_uplink()
+    ours = bench.daemon.on_ADD_NETWORK()
+    bench.daemon.networks[ours].update(ssid=b"Photon-X".hex(), bssid="02:00:00:00:00:09", id_str=MARK)
+    bench.daemon.on_SELECT_NETWORK(ours)
+    assert bench.daemon.disabled == {uplink}
+    async with bench.open(Uplink.SHARED) as switcher:
+        assert list(bench.daemon.networks) == [uplink]
+        assert bench.on["wlan1"] == "uplink"
+        assert switcher._before == uplink
+
+
+async def test_a_shared_adapter_that_is_on_nothing_is_refused_in_words(autojump_clock, bench):
+    with pytest.raises(errors.UplinkNotRestored, match="wlan1 is said to carry the uplink"):
+        async with bench.open(Uplink.SHARED):
+            pytest.fail("opened all the same")
+    assert trio.current_time() < 30
+
+
+async def test_the_networks_it_could_choose_among_are_enabled_again_and_no_others(autojump_clock, bench):
+    bench.points.append(Point(b"Photon-KLJZ", "02:00:00:00:00:01"))
+    bench.daemon.put_on_uplink()
+    (other, forbidden) = (bench.daemon.on_ADD_NETWORK() for _ in range(2))
+    for number in (other, forbidden):
+        bench.daemon.networks[number]["ssid"] = b"guests".hex()
+    bench.daemon.disabled = {forbidden}
+    async with bench.open() as switcher, switcher.joined(await found(switcher), POLICY):
+        assert other in bench.daemon.disabled
+    assert bench.daemon.disabled == {forbidden}
+    assert bench.on["wlan1"] == "uplink"
+
+
 # --- tables ---
 
 

@@ -15,6 +15,15 @@ HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
 NAMESPACES = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 AS_USER = ["--user", "--map-root-user"]
+AS_ROOT = NAMESPACES
+DAEMONS = ("NetworkManager", "nmcli", "dbus-daemon", "dnsmasq")
+
+
+def skip_without(*tools):
+    """Skip a test of a level that needs these programs (`sh tests/debian-packages.sh` installs them)."""
+    paths = ":".join([os.environ["PATH"], "/usr/sbin", "/sbin"])
+    if lack := [tool for tool in tools if shutil.which(tool, path=paths) is None]:
+        pytest.skip(f"needs {', '.join(lack)}: sh tests/debian-packages.sh")
 
 
 def ways():
