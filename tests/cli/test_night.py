@@ -87,7 +87,7 @@ async def test_what_is_not_there_is_exit_code_2_and_a_sentence(bench, args):
 
 async def test_one_at_a_time(bench):
     bench.write(devices=DEVICES)
-    bench.cloud.faults = type(bench.cloud.faults)(cloud_latency_s=(3.0, 3.0))
+    bench.cloud.faults = type(bench.cloud.faults)(cloud_latency_s=(25.0, 25.0))
     async with trio.open_nursery() as nursery:
         process = await nursery.start(partial(bench.start, "reconcile", "m.yaml"))
         await bench.until_written("runs/reconcile.json", b"began")
