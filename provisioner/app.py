@@ -192,7 +192,7 @@ async def run(
                 counts = {outcome.value: count for outcome, count in ledger.outcomes().items()}
                 today = today_of(screen, outside.wall()) or None
                 journal.append("run.finished", outcome=_END[code], code=code.name.lower(), counts=counts, today=today)
-    return RunEnd(code, run_id, journal.path, screen)
+    return RunEnd(code, journal.run_id, journal.path, screen)
 
 
 async def _work(

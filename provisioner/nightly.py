@@ -220,7 +220,7 @@ async def _repair(night: _Night, cloud: CloudClient, morning: Morning) -> bool:
         with open_journal(
             job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time, disk=outside.disk
         ) as journal:
-            morning.repair_run = run_id
+            morning.repair_run = journal.run_id
             _say_started(night, journal)
             await _carry_out(night, cloud, journal, morning)
             journal.append("run.finished", counts=morning.repairs)

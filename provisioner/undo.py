@@ -74,6 +74,7 @@ async def restore(job: UndoJob, outside: Outside) -> Undone:
     with open_journal(
         job.runs_dir, undone.run_id, wall=outside.wall, mono=trio.current_time, disk=outside.disk
     ) as journal:
+        undone.run_id = journal.run_id
         _say_started(job, loaded, journal, ref)
         async with open_cloud(
             settings.cloud,

@@ -19,7 +19,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NoReturn, Unpack
 
@@ -32,6 +32,8 @@ from provisioner.model import printable
 
 JOURNAL_NAME: Final = "journal.jsonl"
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+_STAMP = "%Y%m%dT%H%M%SZ"
+_STAMPED = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{4})")
 _HOLDER_BYTES_MAX = 400
 
 Listener = Callable[[Record], None]
@@ -39,7 +41,7 @@ Listener = Callable[[Record], None]
 
 def new_run_id(now: datetime, dice: random.Random) -> str:
     """`20261120T231600Z-4f2a`: sorts by time; the dice keep two computers that share a backup apart."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{dice.getrandbits(16):04x}"
+    return f"{now.astimezone(UTC):{_STAMP}}-{dice.getrandbits(16):04x}"
 
 
 class Journal:
@@ -173,13 +175,15 @@ def open_journal(
     """Lock the runs folder, create `runs_dir/run_id/journal.jsonl` and yield the Journal of that file.
 
     `wall` gives an aware time, `mono` seconds of a clock that is never set. Only tests and virtual time have a reason
-    to hand in another `disk`. `operator` is named to whoever finds the folder in use.
+    to hand in another `disk`. `operator` is named to whoever finds the folder in use. A run ID that would not sort
+    after all that are there gets a later second (`Journal.run_id`): whoever reads the runs reads them in their order.
 
     Raises RunsFolderUnusable when nothing could be recorded there, JournalLocked when another process works in it.
     """
     if not _RUN_ID.fullmatch(run_id):
         raise ValueError(f"not a run ID: {printable(run_id)!r}")
     with _held_lock(runs_dir, _Holder(run_id, operator, wall), disk):
+        run_id = _after_all(runs_dir, run_id)
         path = runs_dir / run_id / JOURNAL_NAME
         with _folder_refused(runs_dir):
             disk.make_folder(path.parent)
@@ -192,6 +196,22 @@ def open_journal(
             yield Journal(descriptor, path, run_id, wall=wall, mono=mono, disk=disk)
         finally:
             disk.close(descriptor)
+
+
+def _after_all(runs_dir: Path, run_id: str) -> str:
+    """This run ID, or one of a later second if a run that is there would sort behind it: a clock that was set back (or
+    stood ahead for a day) must not make an old run the last word on a device."""
+    with _folder_refused(runs_dir):
+        stamps = [found[1] for name in os.listdir(runs_dir) if (found := _STAMPED.fullmatch(name))]
+    own = _STAMPED.fullmatch(run_id)
+    last = max(stamps, default="")
+    if own is None or own[1] > last:
+        return run_id
+    try:
+        later = datetime.strptime(last, _STAMP).replace(tzinfo=UTC) + timedelta(seconds=1)
+    except (ValueError, OverflowError):  # somebody made a folder of that name
+        return run_id
+    return f"{later:{_STAMP}}-{own[2]}"
 
 
 @dataclass(frozen=True)

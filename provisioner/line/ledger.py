@@ -237,7 +237,10 @@ class History:
             self._devices.pop(DeviceID(record.device), None)  # taken back on purpose: it begins from the beginning
         elif record.outcome is not None and record.event.startswith("device."):
             entry = self._entry(record.device)
-            entry.outcome, entry.code = Outcome(record.outcome), record.code or ""
+            outcome = Outcome(record.outcome)
+            if outcome is Outcome.SKIPPED and (entry.connecting or entry.outcome in (Outcome.PASS, Outcome.UNKNOWN)):
+                return  # it had no turn in that run: that takes no proof away, and no doubt
+            entry.outcome, entry.code = outcome, record.code or ""
             entry.blame = Blame(record.blame) if record.blame else None
             entry.evidence = record.evidence
             # Unknown keeps its evidence: the cloud may still prove it.

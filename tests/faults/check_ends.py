@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from check_world import History
 from journal_words import Words
 from seed_plan import Nature, Policy
-from seed_world import Listed, Played
+from seed_world import Listed, Played, twins_of
 
 _PROVEN = {"confirmed"}
 # What it is -> the outcomes it may end with, and the classes of the night.
@@ -28,13 +28,16 @@ ENDS = {
 # Stolen before its turn it is refused; after it, proven for an owner it no longer has; in between, the cloud says so.
 STOLEN = {("fail", "failed"), ("pass", "owner_changed")}
 STOLEN_OF_NOBODY = {("fail", "failed"), ("pass", "confirmed")}  # nobody in particular shall own it
+UNSEEN = ("not_visited", "claimed_elsewhere", "failed")  # behind a stronger unit with its BSSID nobody finds it
 
 
 def every_device_ends_as_it_must(played: Played, words: Words, history: History) -> Iterator[str]:
     """I5: after a calm day and a night each device is what an uninterrupted line would have made of it."""
+    twins = twins_of(played.listed, played.strangers)
     for row in played.listed:
         said, found = words.last_outcome.get(row.device, "nothing"), played.classes.get(row.device, "good")
-        if not _fits(played, row, said, found, history):
+        unseen = row.device in twins and said in ("skipped", "fail") and found in UNSEEN
+        if not unseen and not _fits(played, row, said, found, history):
             told = words.last_code.get(row.device, "")
             yield f"I5: {row.device} ({row.nature}, {row.tray.policy.name}) ends as {said} {told}, class {found}"
 

@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 import trio
@@ -31,9 +30,8 @@ from seed_site import Note, Site
 from provisioner import app, nightly
 from provisioner.demo.files import LineFile, TrayFile
 from provisioner.demo.virtual import VirtualFactory
-from provisioner.errors import ExitCode, JournalError, JournalLocked
+from provisioner.errors import ExitCode, JournalError, JournalLocked, RunsFolderUnusable
 from provisioner.job import Job
-from provisioner.journal.writer import new_run_id
 from provisioner.reconcile.lists import keep_up
 from provisioner.settings import load_settings
 from provisioner.simulator.cloud.sim_cloud import SimCloud
@@ -125,7 +123,6 @@ class _Play:
         self.cloud, self.world = self.virtual.cloud, self.virtual.world
         self.disk = PowerDisk(at_cut=self._remember, clock=self.virtual.clock.seconds)
         self.virtual.disk = self.disk
-        self.virtual.name_run = self._name_run
         self.site = Site(self.virtual, clock_off_s=plan.clock_off_s, retry_after_s=plan.rules.busy_retry_after_s)
         self.site.second_start = self._second_start
         self.screen = io.StringIO()
@@ -257,8 +254,13 @@ class _Play:
                     row.photon.faults = calm
 
     def _still_to_pass(self) -> list[Listed]:
-        can = (Nature.GOOD, Nature.ALLOWED)
-        return [row for row in self.listed if row.nature in can and self.last.get(row.device) != "pass"]
+        can = (Nature.GOOD, Nature.ALLOWED, Nature.QUARANTINED, Nature.DENIED)
+        twins = twins_of(self.listed, self.strangers)
+        return [
+            row
+            for row in self.listed
+            if row.nature in can and row.device not in twins and self.last.get(row.device) != "pass"
+        ]
 
     # --- hands ---
 
@@ -282,19 +284,21 @@ class _Play:
         self._bring(again)
 
     async def _power_again(self, *, setup: bool) -> None:
-        """Every board that has not passed is switched off and on; some, and all on later days, with SETUP held."""
+        """What has passed is packed; the rest is switched off and on, some, and all on later days, with SETUP held."""
         dice = self.plan.of("calm", len(self.lives))
         again, held = [], []
         for row in self.listed:
             photon = row.photon
-            if photon is None or not row.tray.policy.visited or self.last.get(row.device) == "pass":
+            if photon is None or not row.tray.policy.visited:
                 continue
-            if not photon.powered:
+            if self.last.get(row.device) == "pass":
+                photon.power_off()  # it is packed
+            elif not photon.powered:
                 again.append(photon)
-                continue
-            photon.power_cycle()
-            if setup or self.last.get(row.device) != "unknown" or dice.random() < 0.5:
-                held.append(photon)
+            else:
+                photon.power_cycle()
+                if setup or self.last.get(row.device) != "unknown" or dice.random() < 0.5:
+                    held.append(photon)
         await trio.sleep(1)
         for photon in held:
             photon.hold_setup()
@@ -325,11 +329,6 @@ class _Play:
         self._after(life, end)
         return life
 
-    def _name_run(self, now: datetime, dice: random.Random) -> str:
-        name = new_run_id(now, dice)
-        self.began[name] = trio.current_time()
-        return name
-
     @contextmanager
     def _dying(self, life: Life, end: End | None) -> Iterator[trio.CancelScope]:
         """Whatever comes out of a program without power is nobody's: it is gone. The rest must be what was planned."""
@@ -345,7 +344,7 @@ class _Play:
                 life.how = life.how or (end.how if end is not None else "")
                 return
             failing = end is not None and end.how in (Ends.DISK_WRITE, Ends.DISK_SYNC)
-            if not failing or not all(isinstance(leaf, JournalError) for leaf in _leaves(error)):
+            if not failing or not all(isinstance(leaf, JournalError | RunsFolderUnusable) for leaf in _leaves(error)):
                 raise
             life.how, life.exit, life.failed_s = end.how, ExitCode.HELD_BY_SITE, self.disk.failed_at_s
             return
@@ -382,6 +381,8 @@ class _Play:
 
     def _after(self, life: Life, end: End | None) -> None:
         """The disk as the next life finds it, and what the power's failing did to the boards."""
+        for path in self.runs_dir.glob("*/"):
+            self.began.setdefault(path.name, life.began_s)  # a life makes one run, at its beginning
         life.ended_world_s = self.virtual.clock.seconds()
         if life.how:
             self.site.note(life.how)
@@ -425,7 +426,7 @@ class _Play:
         except JournalLocked as locked:
             if "is in use by process" not in locked.detail:
                 self.violations.append(f"I11: a second start does not say who holds the folder: {locked.detail}")
-        except (PowerCut, JournalError):
+        except (PowerCut, JournalError, RunsFolderUnusable):
             pass  # the disk failed under this one
         else:
             self.violations.append("I11: a second start on the same runs folder was not refused")
@@ -453,6 +454,13 @@ class _Play:
                 nursery.cancel_scope.cancel()
         self._after(life, end)
         return morning, _classes_in(self.runs_dir / "reconcile.csv") if morning is not None else {}
+
+
+def twins_of(listed: Sequence[Listed], strangers: Sequence[SimPhoton]) -> set[str]:
+    """The devices that share their BSSID with another one: on one bench they look like one network, the stronger."""
+    photons = [*strangers, *(row.photon for row in listed if row.photon is not None)]
+    count = Counter(photon.bssid for photon in photons)
+    return {photon.device_id for photon in photons if count[photon.bssid] > 1}
 
 
 def _classes_in(findings: Path) -> dict[str, str]:

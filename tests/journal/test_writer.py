@@ -18,7 +18,7 @@ import trio.testing
 
 from provisioner.errors import JournalLocked, JournalWriteFailed, RunsFolderUnusable
 from provisioner.journal.disk import Disk
-from provisioner.journal.reader import replay, verify
+from provisioner.journal.reader import replay, runs, verify
 from provisioner.journal.records import GENESIS
 from provisioner.journal.writer import new_run_id, open_journal
 from provisioner.secrets import Secret
@@ -71,6 +71,36 @@ def test_run_ids_sort_by_time_and_are_utc():
     assert re.fullmatch(r"20261120T231600Z-[0-9a-f]{4}", early)
     assert early < late
     assert early != new_run_id(AT, dice)
+
+
+def test_a_clock_that_was_set_back_gives_no_run_an_id_that_sorts_before_an_older_run(tmp_path):
+    """F25: what reads the runs reads them in the order of their IDs; the newest must have the last word."""
+    with opened(tmp_path, "20261121T231600Z-aaaa") as ahead:
+        ahead.append("run.started")
+    named = []
+    for run_id in ("20261120T231600Z-ffff", "20261120T231605Z-0000", "20261122T000000Z-1111"):
+        with opened(tmp_path, run_id) as journal:
+            named.append((journal.run_id, journal.append("run.started").run, journal.path.parent.name))
+
+    ids = [run_id for run_id, *_ in named]
+    assert ids == ["20261121T231601Z-ffff", "20261121T231602Z-0000", "20261122T000000Z-1111"]
+    assert all(len(set(three)) == 1 for three in named)
+    assert [run.id for run in runs(tmp_path)] == ["20261121T231600Z-aaaa", *ids]
+
+
+def test_a_run_in_the_same_second_gets_the_next_one(tmp_path):
+    for _ in range(2):
+        with opened(tmp_path) as journal:
+            last = journal.run_id
+
+    assert last == "20261120T231601Z-4f2a"
+
+
+@pytest.mark.parametrize("name", ["99991231T235959Z-0000", "20269999T999999Z-0000", "notes", "20261130"])
+def test_folders_of_other_peoples_names_do_not_stop_a_run(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with opened(tmp_path) as journal:
+        assert journal.run_id == RUN
 
 
 @pytest.mark.parametrize("run_id", ["..", "../x", "", "a/b", "a b", "-x", "x" * 65, "x\n"])
@@ -308,11 +338,11 @@ def test_a_lock_file_that_is_a_link_is_refused(tmp_path):
 
 
 def test_a_run_is_never_written_into_twice(tmp_path):
-    with opened(tmp_path) as journal:
+    with opened(tmp_path, "r-1") as journal:
         journal.append("run.started")
     before = journal.path.read_bytes()
 
-    with pytest.raises(RunsFolderUnusable, match="exists"), opened(tmp_path):
+    with pytest.raises(RunsFolderUnusable, match="exists"), opened(tmp_path, "r-1"):
         pytest.fail("opened")
 
     assert before == journal.path.read_bytes()
@@ -370,14 +400,14 @@ def test_the_holders_text_is_shown_harmless(tmp_path):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_kill_minus_nine_leaves_every_acknowledged_record(tmp_path, seed):
-    process = elsewhere(
+    with elsewhere(
         "with opened(sys.argv[1], 'r-1') as journal:\n"
         "    while True: print(journal.append('run.started', detail='x' * 300).hash, flush=True)\n",
         tmp_path,
-    )
-    acknowledged = [process.stdout.readline().strip() for _ in range(random.Random(seed).randrange(1, 300))]
-    process.kill()
-    rest, _ = process.communicate(timeout=30)
+    ) as process:
+        acknowledged = [process.stdout.readline().strip() for _ in range(random.Random(seed).randrange(1, 300))]
+        process.kill()
+        rest = process.stdout.read()  # (`communicate` would leave out what is in the buffer already)
     acknowledged += [line for line in rest.splitlines() if len(line) == 64]
 
     kept = [record.hash for record in replay(tmp_path / "r-1" / "journal.jsonl")]

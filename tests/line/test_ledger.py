@@ -219,11 +219,19 @@ def test_unknown_stays_open_with_its_evidence():
     [
         PASSED,
         record("device.failed", outcome=Outcome.FAIL, code="wrong_owner"),
-        record("device.skipped", outcome=Outcome.SKIPPED),
     ],
 )
 def test_every_other_final_closes_it(final):
     assert not history(INTENDED, final).connecting
+
+
+def test_a_run_in_which_it_had_no_turn_takes_no_proof_and_no_doubt_away():
+    skipped = record("device.skipped", outcome=Outcome.SKIPPED, code="run_ended")
+
+    assert history(PASSED, skipped).outcome is Outcome.PASS
+    assert history(INTENDED, skipped).connecting
+    assert history(INTENDED, UNKNOWN, skipped).connecting
+    assert history(record("device.failed", outcome=Outcome.FAIL), skipped).outcome is Outcome.SKIPPED
 
 
 def test_a_refused_connect_is_not_open_and_a_returned_device_stays_so_until_its_end():

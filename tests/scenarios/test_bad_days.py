@@ -2,6 +2,7 @@
 
 import signal
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import trio
@@ -451,3 +452,21 @@ async def test_a_damaged_key_is_the_devices_own_fault(factory, autojump_clock):
     assert end.outcome(damaged[0]) == ("failed", "wifi_password_undecipherable")
     assert end.outcome(missing[0]) == ("failed", "command_refused")
     assert not end.events("line.held")
+
+
+async def test_a_clock_that_is_set_back_between_two_runs_loses_no_proof(factory, autojump_clock):
+    """F25: the first run, an hour ahead, saw no board; the second proves them; the third must still know it."""
+    line = factory(stations=2, budgets={"idle_stop_s": 20})
+    line.boards(3)
+    ahead, outside = [timedelta(hours=1)], line.virtual.outside
+    line.virtual.outside = lambda secrets: replace(outside(secrets), wall=lambda: line.clock.now() + ahead[0])
+    async with line.alive(bring=False):
+        first = await line.run()
+        ahead[0] = timedelta()
+        line.world.start_operators(line.listed, line.habits)
+        second = await line.run()
+        third = await line.run()
+
+    assert [end.outcomes() for end in (first, second, third)] == [{"skipped": 3}, {"pass": 3}, {"pass": 3}]
+    assert len(third.events("device.carried")) == 3
+    assert third.events("visit.started") == []
