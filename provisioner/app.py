@@ -289,15 +289,15 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
             yield error
 
 
-def scanners_of(prepared: Prepared) -> list[Callable[[ScanDesk], Awaitable[None]]]:
-    """What reads the scanners of a job in scanner mode: the serial ones, and this terminal."""
+def scanners_of(prepared: Prepared, *, page: bool = False) -> list[Callable[[ScanDesk], Awaitable[None]]]:
+    """What reads the scanners of a job in scanner mode: the serial ones, and this terminal; `page`: so does a page."""
     if not prepared.job.scanner:
         return []
     serial = [
         partial(scans_from_device, path=one.path, station=one.station, baud=one.baud)
         for one in serial_scanners_of(prepared)
     ]
-    return [*serial, partial(scans_from_terminal, alone=not serial)]
+    return [*serial, partial(scans_from_terminal, alone=not serial and not page)]
 
 
 def _scan_desk(prepared: Prepared, journal: Journal, ledger: Ledger, orders: Orders) -> ScanDesk:
@@ -396,6 +396,7 @@ def _say_started(
         slots={tray.id: ranges_of(slots) for tray in manifest.trays if (slots := tray.odd_slots)} or None,
         stations=[station.name for station in stations_of(prepared)] if prepared.job.command == "run" else [],
         resumes=list(earlier.resumes),
+        scanner=prepared.job.scanner or None,
         today=today or None,
     )
     for folder in earlier.copies:

@@ -162,7 +162,7 @@ def run(
     scanner = options["scanner"] or bool(devices)
     job = Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=scanner, scanner_devices=devices)
     prepared = prepare(job, outside.environment)
-    outside = replace(outside, scanners=app.scanners_of(prepared))
+    outside = replace(outside, scanners=app.scanners_of(prepared, page=options["with_console"]))
     page = page_address(options["bind"], runs_dir) if options["with_console"] else None
     context.exit(_run_and_show(prepared, outside, as_json=as_json, page=page))
 
@@ -270,6 +270,7 @@ def _wifi_password() -> Secret:
 @click.option("--seed", type=int, default=None, help="One seed, one history; printed when it is drawn.")
 @click.option("--faults", type=click.Choice(["none", "typical", "nasty"]), default="none", show_default=True)
 @click.option("--virtual", is_flag=True, help="In virtual time: a shift of thousands in seconds, the same every time.")
+@click.option("--scanner", is_flag=True, help="Training: you scan; the labels are written to a page to scan from.")
 @click.option("--keep", is_flag=True, help="Keep the generated manifest and settings beside the journal.")
 @with_page
 @common
@@ -277,7 +278,9 @@ def _wifi_password() -> Secret:
 def demo(context: click.Context, /, runs_dir: Path, *, as_json: bool, **wishes: Any) -> None:
     """A whole factory on this computer: simulated cloud, radio and Photons on loopback, the real `run`.
 
+    \b
     Example: provisioner demo --devices 60 --stations 4
+             provisioner demo --scanner --devices 10 --stations 1
     """
     import trio
 
@@ -287,6 +290,8 @@ def demo(context: click.Context, /, runs_dir: Path, *, as_json: bool, **wishes: 
     with_console, bind = wishes.pop("with_console"), wishes.pop("bind")
     if with_console and wishes["virtual"]:
         raise click.UsageError("in virtual time a shift is over before a page could show it: leave out one of the two")
+    if wishes["scanner"] and wishes["virtual"]:
+        raise click.UsageError("in virtual time nobody is fast enough to scan: leave out one of the two")
     del wishes["config"]
     page = page_address(bind, runs_dir) if with_console else None
     end = run_demo(Wishes(runs_dir=runs_dir, page=page, **wishes), console=make_console(stderr=as_json))

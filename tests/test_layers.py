@@ -60,6 +60,7 @@ ONLY_IN = {
     "starlette": {"console.web.pages"},
     "rich": {
         "console.terminal",
+        "console.terminal_stations",
         "console.morning",
         "console.life",
         "console.status",

@@ -176,6 +176,8 @@ def _station(screen: Screen, station: StationView, now_ms: int) -> JSON:
         "join_faults": len(station.join_faults),
         "usual_join_s": _round(station.usual_join_s(), 1),
         "stopped": station.stopped,
+        "scans": screen.scanner,
+        "operator": safe(station.operator),
         "scan": None if station.refused is None else {**_refusal(station.refused), "scanned": safe(station.scan_text)},
     }
 

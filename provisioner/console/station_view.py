@@ -108,6 +108,8 @@ class StationView:
     scanned: Board | None = None  # the one that was scanned, and is looked for or worked
     refused: Trouble | None = None  # why the last scan was not taken
     scan_text: str = ""
+    operator: str = ""  # who scans here
+    scanner_lost: Trouble | None = None
     boards: deque[Board] = field(default_factory=lambda: deque(maxlen=BOARDS_KEPT))
     aside: dict[DeviceID, Trouble] = field(default_factory=dict)
     today: DayCount = field(default_factory=DayCount)
@@ -121,6 +123,7 @@ class StationView:
     def scan_taken(self, record: Record) -> None:
         """A board was scanned: what was shown until now is over."""
         self.refused, self.board = None, None
+        self.operator = record.operator or ""
         self.scan_text = _text(record, "scanned")
         self.scanned = Board(
             record.tray, record.slot, record.device, Verdict.WAITING, record.mono_ms, ssid=self.scan_text
@@ -129,6 +132,10 @@ class StationView:
     def scan_refused(self, record: Record, trouble: Trouble) -> None:
         """A scan was not taken; the board under work is not touched by that."""
         self.refused, self.scan_text = trouble, _text(record, "scanned")
+
+    def command_scanned(self, record: Record) -> None:
+        """A command was obeyed; a badge says who works here from now on."""
+        self.refused, self.operator = None, record.operator or self.operator
 
     def scan_ended(self, record: Record, trouble: Trouble | None) -> None:
         """The station is through with what was scanned; how its visit went is told already, if there was one."""
@@ -173,6 +180,8 @@ class StationView:
             return
         if record.step == "joining" and record.blame in (Blame.DEVICE, Blame.STATION):
             self.join_faults.add(record.bssid or record.ssid or "")
+        if self.scanned is not None:
+            return  # it was only asked who it is, or is tried again: the verdict is the scan's
         self._say(record, _VISIT_VERDICTS.get(record.code or "", Verdict.AGAIN), trouble)
 
     def device_ended(self, record: Record, verdict: Verdict, trouble: Trouble | None) -> None:

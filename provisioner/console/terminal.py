@@ -22,9 +22,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from provisioner.console.lines import about, because, clock, line_of, pace_words, progress, safe, shown_as, where
-from provisioner.console.station_view import StationView
+from provisioner.console.lines import because, clock, line_of, pace_words, progress, safe, shown_as, where
+from provisioner.console.stage_words import refusal
 from provisioner.console.tally import OUTCOMES, State, Tally, Trouble, word_of
+from provisioner.console.terminal_stations import CHIPS, TONES, failure_line, panels, station_lines
 from provisioner.console.verdict import FinalTable, Headline, Row, Tone, final_table, headline
 from provisioner.console.view import Screen
 from provisioner.journal.records import Record
@@ -33,22 +34,7 @@ from provisioner.model import Outcome
 REFRESH_S: Final = 1 / 8
 PROGRESS_LINE_S: Final = 10.0
 
-_BANNERS: Final = {
-    Tone.CALM: "bold bright_white on blue",
-    Tone.GOOD: "bold bright_white on dark_green",
-    Tone.WARN: "bold black on yellow",
-    Tone.BAD: "bold bright_white on dark_red",
-}
 _COLOURS: Final = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.UNKNOWN: "yellow", Outcome.SKIPPED: "magenta"}
-_CHIPS: Final = {
-    "PASS": "bold bright_white on dark_green",
-    "FAIL": "bold bright_white on dark_red",
-    "UNPROVEN": "bold black on yellow",
-    "SKIPPED": "bold bright_white on dark_magenta",
-    "DRAINED": "bold bright_white on dark_red",
-    "STRANGER": "bold black on yellow",
-    "AGAIN": "bold black on yellow",
-}
 # One glyph for each, so that a tray reads without colours too.
 _BARS: Final = {Outcome.PASS: "█", Outcome.FAIL: "×", Outcome.UNKNOWN: "?", Outcome.SKIPPED: "-"}
 _PLAIN_BARS: Final = {Outcome.PASS: "#", Outcome.FAIL: "x", Outcome.UNKNOWN: "?", Outcome.SKIPPED: "-"}
@@ -180,10 +166,12 @@ class _PlainLines:
 
 def frame(screen: Screen, now_ms: int, width: int, height: int, *, ascii_only: bool = False) -> list[Text]:
     """The whole screen as exactly `height` lines of at most `width` cells."""
+    if screen.scanner and screen.finished is None:
+        return _fitted(_scan_lines(screen, now_ms, width, height, ascii_only=ascii_only), screen, width, height)
     lines = [*_banner(headline(screen), now_ms, width), Text(), _chips(screen)]
     lines += [Text("   ".join(["", *pace_words(screen, now_ms)]))]
     room = max(2, height - len(lines) - 3)  # two titles and the footer
-    stations = [_station(station, now_ms) for station in screen.stations.values()]
+    stations = [station_lines(screen, station, now_ms) for station in screen.stations.values()]
     rows = [row for pair in stations for row in pair]
     if len(rows) + min(len(screen.trays), 3) > room:  # the second lines go first
         rows = [pair[0] for pair in stations]
@@ -196,7 +184,26 @@ def frame(screen: Screen, now_ms: int, width: int, height: int, *, ascii_only: b
     spare = room - len(trays) - len(rows) - 2
     if spare > 0 and screen.failures:
         lines += [Text(), Text(" LAST FAILURES", style="bold")]
-        lines += [_failure(trouble) for trouble in list(reversed(screen.failures))[:spare]]
+        lines += [failure_line(trouble) for trouble in list(reversed(screen.failures))[:spare]]
+    return _fitted(lines, screen, width, height)
+
+
+def _scan_lines(screen: Screen, now_ms: int, width: int, height: int, *, ascii_only: bool) -> list[Text]:
+    """Where people scan: the line in one row if it works, the stations as large as they go, the trays if they fit."""
+    head = headline(screen)
+    calm = head.tone is Tone.CALM
+    lines = [Text(f" {safe(head.word)}   {clock(now_ms)}", "bold")] if calm else _banner(head, now_ms, width)
+    lines += [_chips(screen)]
+    if screen.refused is not None:
+        note = refusal(screen.refused, screen.refused_text)
+        lines += [Text(f" {row}", TONES[Tone.WARN]) for row in textwrap.wrap(safe(note), max(20, width - 2))[:2]]
+    trays = screen.busy_trays(max(0, min(3, height - len(lines) - 12)))
+    lines += panels(screen, now_ms, width, max(1, height - len(lines) - len(trays) - 1), ascii_only=ascii_only)
+    return lines + [_tray(screen.through(tray), width, ascii_only=ascii_only) for tray in trays]
+
+
+def _fitted(lines: list[Text], screen: Screen, width: int, height: int) -> list[Text]:
+    """Exactly so many lines, none too wide, the footer last."""
     lines = lines[: height - 1]
     lines += [Text()] * (height - 1 - len(lines)) + [_footer(screen)]
     for line in lines:
@@ -212,7 +219,7 @@ def _banner(head: Headline, now_ms: int, width: int) -> list[Text]:
     for label, text in (("", head.why), ("DO: ", head.todo)):
         rows += [f"  {line}" for line in textwrap.wrap(f"{label}{safe(text)}", max(20, width - 4))[:2] if text]
     rows += [""] * (len(rows) > 3)
-    banner = [Text(row, style=_BANNERS[head.tone]) for row in rows]
+    banner = [Text(row, style=TONES[head.tone]) for row in rows]
     for line in banner:
         line.truncate(width, overflow="ellipsis", pad=True)
     return banner
@@ -223,7 +230,7 @@ def _chips(screen: Screen) -> Text:
     text = Text(" ")
     for outcome in OUTCOMES:
         count = screen.through(screen.all).outcome(outcome)
-        text.append(f" {shown_as(outcome, screen)} {count} ", _CHIPS[word_of(outcome)] if count else "dim")
+        text.append(f" {shown_as(outcome, screen)} {count} ", CHIPS[word_of(outcome)] if count else "dim")
         text.append("  ")
     return text.append(f"{screen.left} of {screen.all.devices} left", "bold")
 
@@ -257,31 +264,6 @@ def _cells_of(tray: Tally, size: int) -> dict[Outcome, int]:
     if over + (tray.open > 0) > 0 or (tray.open <= 0 and tray.devices):
         cells[largest] -= over + (tray.open > 0)
     return cells
-
-
-def _station(station: StationView, now_ms: int) -> list[Text]:
-    """One line of what it does; a second one of what went wrong there last and what to do."""
-    text = Text.assemble((f"  {safe(station.name, 12):<12} ", "bold"))
-    if station.drained is not None:
-        text.append(" DRAINED ", _CHIPS["DRAINED"])
-        text.append(f"  {safe(station.drained.detail or station.drained.code)}")
-        return [text, Text(f"    DO: {safe(station.drained.remedy)}")]
-    if station.step:
-        text.append(f"{safe(station.step, 12).upper():<12}", "bold cyan")
-        text.append(f"{about((now_ms - station.since_ms) / 1000):>7}  ")
-        text.append(f"{where(station.tray, station.slot, station.device, short=True):<20}")
-    else:
-        text.append(f"{'stopped' if station.stopped else 'waiting':<41}", "dim")
-    text.append(f"{station.visits:>4} visits{station.passes:>5} PASS")
-    return [text] if station.trouble is None else [text, _failure(station.trouble)]
-
-
-def _failure(trouble: Trouble) -> Text:
-    """What to do stands before the code: the line may be cut at its end."""
-    text = Text.assemble("    ", (f" {trouble.word} ", _CHIPS.get(trouble.word, "bold")))
-    place = where(trouble.tray, trouble.slot, None if trouble.tray else trouble.device, short=True)
-    text.append(f" {place or safe(f'at {trouble.station}')}", "bold")
-    return text.append(f"  {safe(trouble.remedy)}  ").append(safe(trouble.code), "dim")
 
 
 def _footer(screen: Screen) -> Text:
@@ -331,7 +313,7 @@ def _print_troubles(troubles: Sequence[Trouble], console: Console) -> None:
 
 def _named(trouble: Trouble) -> Text:
     place = where(trouble.tray, trouble.slot, trouble.device)
-    return Text.assemble((f"{trouble.word:<8}", _CHIPS.get(trouble.word, "bold")), f" {place}")
+    return Text.assemble((f"{trouble.word:<8}", CHIPS.get(trouble.word, "bold")), f" {place}")
 
 
 def _print_verdict(head: Headline, console: Console) -> None:
@@ -343,7 +325,7 @@ def _print_verdict(head: Headline, console: Console) -> None:
         return
     for text in (f"{safe(head.word)}{why}.", f"DO: {safe(head.todo)}" if head.todo else ""):
         for part in textwrap.wrap(text, max(20, console.width - 4)):
-            line = Text(f"  {part}", _BANNERS[head.tone])
+            line = Text(f"  {part}", TONES[head.tone])
             line.truncate(console.width, overflow="ellipsis", pad=True)
             console.print(line)
 

@@ -49,6 +49,9 @@ class Screen:
 
     def _reset(self) -> None:
         self.run = self.command = self.product = self.lot = ""
+        self.scanner = False  # only what is scanned is worked
+        self.refused: Trouble | None = None  # why a scan that belongs to no station was not taken
+        self.refused_text = ""
         self.resumes: tuple[str, ...] = ()
         self.roll = Roll()
         self.stations: dict[str, StationView] = {}
@@ -90,6 +93,7 @@ class Screen:
         self.command = str(record.extra.get("command", ""))
         self.product = str(record.extra.get("product", ""))
         self.lot = str(record.extra.get("lot", ""))
+        self.scanner = record.extra.get("scanner") is True
         self.resumes = tuple(_texts(record, "resumes"))
         self._started_ms = record.mono_ms
         self.roll.begin(record)
@@ -216,9 +220,23 @@ class Screen:
 
     def _scan_taken(self, record: Record, station: StationView) -> None:
         station.scan_taken(record)
+        self.refused = None
 
     def _scan_refused(self, record: Record, station: StationView) -> None:
-        station.scan_refused(record, Trouble.of("SCAN", record))
+        trouble = Trouble.of("SCAN", record)
+        station.scan_refused(record, trouble)
+        self.refused = trouble if record.station is None else None
+        self.refused_text = station.scan_text
+
+    def _scanner_changed(self, record: Record, station: StationView) -> None:
+        lost = Trouble.of("SCAN", record) if record.event == "scanner.lost" else None
+        for one in [station] if record.station is not None else self.stations.values():
+            one.scanner_lost = lost
+
+    def _command_scanned(self, record: Record, station: StationView) -> None:
+        for one in [station] if record.station is not None else self.stations.values():
+            one.command_scanned(record)
+        self.refused = None
 
     def _scan_ended(self, record: Record, station: StationView) -> None:
         station.scan_ended(record, Trouble.of("AGAIN", record) if record.outcome is Outcome.FAIL else None)
@@ -378,5 +396,7 @@ _FOLDS: Final[Mapping[str, _Fold]] = {
     "scan.taken": Screen._scan_taken,
     "scan.refused": Screen._scan_refused,
     "scan.ended": Screen._scan_ended,
+    "command.scanned": Screen._command_scanned,
+    **dict.fromkeys(("scanner.lost", "scanner.found"), Screen._scanner_changed),
     **dict.fromkeys(("station.started", "station.drained", "station.stopped"), Screen._station_changed),
 }

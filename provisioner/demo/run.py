@@ -7,11 +7,12 @@ Rule 2: at the end the world's own history is asked whether what the journal say
 from __future__ import annotations
 
 import io
+import math
 import random
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,8 @@ from provisioner.demo.virtual import VirtualFactory
 from provisioner.errors import ExitCode
 from provisioner.job import Job, prepare
 from provisioner.journal.writer import new_run_id
+from provisioner.scanner.code128 import svg
+from provisioner.scanner.sheet import Label, command_sheet, page
 from provisioner.simulator import faults as faults_of
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.cloud.http import cloud_app
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
     from provisioner.console.web.server import Address
 
 SPEED = 12.0
+TRAINING_SPEED = 3.0  # a person scans, and shall see what happens
+LABELS = "training-labels.html"
 TRAYS = 3
 
 
@@ -61,7 +66,13 @@ class Wishes:
     keep: bool
     virtual: bool
     runs_dir: Path
+    scanner: bool = False
     page: Address | None = None
+
+    @property
+    def speed(self) -> float:
+        """How many times as fast as reality."""
+        return TRAINING_SPEED if self.scanner else SPEED
 
     @property
     def adapters(self) -> list[str]:
@@ -72,7 +83,7 @@ class Wishes:
 def run_demo(wishes: Wishes, *, console: Console) -> app.RunEnd:
     """Run the whole factory; returns how the run ended. Raises what `app.run` raises."""
     seed = wishes.seed if wishes.seed is not None else random.SystemRandom().randrange(1_000_000)
-    pace = "in virtual time" if wishes.virtual else f"{SPEED:g} times as fast as reality"
+    pace = "in virtual time" if wishes.virtual else f"{wishes.speed:g} times as fast as reality"
     say(
         console,
         f"A simulated factory: {counted(wishes.devices, 'Photon')} in {counted(min(TRAYS, wishes.devices), 'tray')}, "
@@ -88,7 +99,7 @@ def run_demo(wishes: Wishes, *, console: Console) -> app.RunEnd:
 
 async def _in_real_time(wishes: Wishes, seed: int, folder: Path, console: Console) -> app.RunEnd:
     faults = faults_of.PROFILES[wishes.faults]
-    clock, dice = SimClock(speed=SPEED), Dice(seed)
+    clock, dice = SimClock(speed=wishes.speed), Dice(seed)
     cloud = SimCloud(clock=clock, dice=dice, faults=faults)
     world = World(seed=seed, cloud=cloud, faults=faults, clock=clock)
     async with trio.open_nursery() as nursery, world.running(loopback=True):
@@ -96,10 +107,11 @@ async def _in_real_time(wishes: Wishes, seed: int, folder: Path, console: Consol
         trays = _trays(world, wishes)
         line = LineFile(
             wishes.adapters,
-            cloud={"base_url": f"http://127.0.0.1:{port}", "busy_pause_s": round(5 / SPEED, 3)},
-            budgets=scaled_budgets(SPEED),
+            cloud={"base_url": f"http://127.0.0.1:{port}", "busy_pause_s": round(5 / wishes.speed, 3)},
+            budgets=scaled_budgets(wishes.speed),
         )
-        job = Job("run", write_manifest(folder, trays, lot=_lot()), write_settings(folder, line), wishes.runs_dir)
+        manifest, settings = write_manifest(folder, trays, lot=_lot()), write_settings(folder, line)
+        job = Job("run", manifest, settings, wishes.runs_dir, scanner=wishes.scanner)
         _bring(world, trays, wishes)
         outside = app.Outside(
             environment={
@@ -110,7 +122,11 @@ async def _in_real_time(wishes: Wishes, seed: int, folder: Path, console: Consol
             dice=dice.of("line"),
             load_switcher=lambda name: world.switchers,
         )
-        end = await app.run(prepare(job, outside.environment), outside, console=console, page=wishes.page)
+        prepared = prepare(job, outside.environment)
+        if wishes.scanner:
+            outside = replace(outside, scanners=app.scanners_of(prepared, page=wishes.page is not None))
+            _write_labels(wishes.runs_dir, trays, console)
+        end = await app.run(prepared, outside, console=console, page=wishes.page)
         morning = await _night(job, end, outside)
         nursery.cancel_scope.cancel()
     _keep(wishes, folder, end)
@@ -160,7 +176,23 @@ def _trays(world: World, wishes: Wishes) -> list[TrayFile]:
 def _bring(world: World, trays: Sequence[TrayFile], wishes: Wishes) -> None:
     boards = list(_boards(trays))
     world.dice.of("bench").shuffle(boards)
-    world.start_operators(boards, Habits(boards_max=3 * wishes.stations))
+    if wishes.scanner:  # a trainee may scan any of them, and takes their time
+        world.start_operators(boards, Habits(boards_max=len(boards), handling_s=(0.0, 0.1), patience_s=math.inf))
+    else:
+        world.start_operators(boards, Habits(boards_max=3 * wishes.stations))
+
+
+def _write_labels(runs_dir: Path, trays: Sequence[TrayFile], console: Console) -> None:
+    """The labels of these boards and the commands, to scan from the screen or from paper."""
+    labels = [
+        Label(f"{tray.id}/{slot}", "Scan it, or type it.", board.serial, svg(board.serial))
+        for tray in trays
+        for slot, board in enumerate(tray.boards, start=1)
+    ]
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    path = runs_dir / LABELS
+    path.write_text(page([*command_sheet(operators=["Trainee"]), *labels], title="Training"), encoding="utf-8")
+    say(console, f"Scan the labels in {path}, or type one: {labels[0].title} and Enter. Ctrl-C ends it.")
 
 
 def _boards(trays: Sequence[TrayFile]) -> Iterator[SimPhoton]:

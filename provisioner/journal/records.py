@@ -112,6 +112,7 @@ class Fields(TypedDict, total=False):
     neighbours: int
     owner: str | None
     reason: str
+    scanner: bool | None  # the run works only what is scanned
     scanned: str  # a scan's text, printable
     seconds: float
     serial: str | None

@@ -27,31 +27,38 @@ _STYLE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class SheetCode:
+class Label:
     """One barcode: `text` is what it says to a scanner, `title` and `says` what it says to a person."""
 
-    command: Command
     title: str
     says: str
     text: str
     svg: str
 
 
+@dataclass(frozen=True, slots=True)
+class SheetCode(Label):
+    """The barcode of a command."""
+
+    command: Command
+
+
 def command_sheet(*, prefix: str = COMMAND_PREFIX, operators: Iterable[str] = ()) -> tuple[SheetCode, ...]:
     """Every command as a barcode, then a badge for each operator. Raises ValueError for a name a barcode cannot say."""
-    commands = [(command, *said, f"{prefix}{command}") for command, said in _SAYS.items()]
-    return tuple(SheetCode(*row, svg(row[-1])) for row in (*commands, *_badges(prefix, operators)))
+    commands = [(*said, f"{prefix}{command}", command) for command, said in _SAYS.items()]
+    rows = [*commands, *_badges(prefix, operators)]
+    return tuple(SheetCode(title, says, text, svg(text), command) for title, says, text, command in rows)
 
 
-def _badges(prefix: str, operators: Iterable[str]) -> Iterator[tuple[Command, str, str, str]]:
+def _badges(prefix: str, operators: Iterable[str]) -> Iterator[tuple[str, str, str, Command]]:
     for name in operators:
         if not 0 < len(name.strip()) <= OPERATOR_CHARACTERS_MAX:
             raise ValueError(f"a name on a badge has 1 to {OPERATOR_CHARACTERS_MAX} characters")
         said = "Scan it when you begin to work: your name stands by everything you do."
-        yield Command.BADGE, name.strip(), said, f"{prefix}{Command.BADGE}{name.strip()}"
+        yield name.strip(), said, f"{prefix}{Command.BADGE}{name.strip()}", Command.BADGE
 
 
-def page(codes: Iterable[SheetCode], *, title: str = "Command barcodes") -> str:
+def page(codes: Iterable[Label], *, title: str = "Command barcodes") -> str:
     """The sheet as one page to print, with nothing to load from anywhere."""
     rows = "\n".join(
         f"<li><b>{escape(code.title)}</b><p>{escape(code.says)}</p>{code.svg}<code>{escape(code.text)}</code></li>"

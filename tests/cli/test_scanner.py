@@ -1,11 +1,16 @@
 """`provisioner scanner`: the sheet to print, and what a scanner sends, through the real command."""
 
+import fcntl
 import json
 import os
 import pty
+import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,35 +67,120 @@ def test_as_json_there_is_one_object(scanner):
     assert [row["code"] for row in json.loads(done.stdout)["scans"]] == ["command", "text"]
 
 
-def test_at_a_terminal_ctrl_c_ends_it_and_a_ctrl_c_in_a_barcode_does_not():
-    far, near = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "provisioner", "scanner", "try"], stdin=near, stdout=near, stderr=near,
-        start_new_session=True,
-    )  # fmt: skip
-    said = ""
-    os.set_blocking(far, False)
+class Terminal:
+    """A program at a pseudo terminal. `said` is everything it wrote."""
 
-    def until(text):
-        nonlocal said
-        end = time.monotonic() + 30
-        while text not in said:
-            assert time.monotonic() < end, said
-            try:
-                said += os.read(far, 4096).decode()
-            except BlockingIOError:
-                time.sleep(0.02)
+    def __init__(self, folder, *args):
+        self.far, self.near = pty.openpty()
+        self.before = termios.tcgetattr(self.near)
+        fcntl.ioctl(self.near, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        os.set_blocking(self.far, False)
+        self.said = ""
+        environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {
+            "TERM": "xterm-256color"
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "provisioner", *map(str, args)], stdin=self.near, stdout=self.near,
+            stderr=self.near, cwd=folder, env=environment, start_new_session=True,
+        )  # fmt: skip
 
-    try:
-        until("Scan something")
+    def until(self, text, seconds=60):
+        end = time.monotonic() + seconds
+        while text not in self.said:
+            assert time.monotonic() < end, self.said[-3000:]
+            assert self.process.poll() is None or text in self.read(), self.said[-3000:]
+            self.read()
+            time.sleep(0.02)
+
+    def read(self):
+        with suppress(BlockingIOError, OSError):
+            while data := os.read(self.far, 65536):
+                self.said += data.decode("utf-8", "replace")
+        return self.said
+
+    def scans(self, data):
+        os.write(self.far, data)
+
+    def ends(self, seconds=60):
+        end = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < end, self.said[-3000:]
+            self.read()  # or it waits for us
+            time.sleep(0.02)
+        self.read()
+        return self.process.returncode
+
+    @property
+    def as_before(self):
+        return termios.tcgetattr(self.near) == self.before
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.far)
+        os.close(self.near)
+
+
+@pytest.fixture
+def at_terminal(tmp_path):
+    terminals = []
+
+    def start(*args):
+        terminals.append(Terminal(tmp_path, *args))
+        return terminals[-1]
+
+    yield start
+    for terminal in terminals:
+        terminal.close()
+
+
+def test_at_a_terminal_ctrl_c_ends_it_and_a_ctrl_c_in_a_barcode_does_not(at_terminal):
+    terminal = at_terminal("scanner", "try")
+    terminal.until("Scan something")
+    time.sleep(0.5)
+    terminal.scans(b"PH\x03HM\x1c\r")
+    terminal.until("HM\\x1c")
+    time.sleep(0.5)
+    terminal.scans(b"\x03")
+
+    assert terminal.ends() == 0
+    assert terminal.as_before
+
+
+@pytest.mark.slow
+def test_training_a_board_is_scanned_at_a_terminal_and_passes(at_terminal, tmp_path):
+    """The whole program: hostile scans are answered, none is a key, the board passes, the terminal comes back."""
+    terminal = at_terminal("demo", "--scanner", "--devices", 1, "--stations", 1, "--seed", 3)
+    terminal.until("scan its label")
+    assert not terminal.as_before
+    for hostile in (b"q\r", b"\x03\x1c\x1a\x13x\r", b"PVCTLID.Ada\r"):
+        terminal.scans(hostile)
         time.sleep(0.5)
-        os.write(far, b"PH\x03HM\x1c\r")
-        until("HM\\x1c")
-        time.sleep(0.5)
-        os.write(far, b"\x03")
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(far)
-        os.close(near)
+    terminal.scans(b"T-0001/1\r\n")
+    terminal.until("Keep it powered")
+
+    assert terminal.ends() == 0
+    assert terminal.as_before
+    assert "FINISHED, ALL PASS" in terminal.said
+    (journal,) = tmp_path.glob("runs/*/journal.jsonl")
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [(r["event"], r.get("operator")) for r in records if r["event"].startswith("scan.")][-2:] == [
+        ("scan.taken", "Ada"),
+        ("scan.ended", "Ada"),
+    ]
+    assert "<svg" in (tmp_path / "runs" / "training-labels.html").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 130), (signal.SIGINT, 130), (b"\x03", 130)])
+def test_the_terminal_comes_back_when_a_run_is_stopped(at_terminal, how, code):
+    terminal = at_terminal("demo", "--scanner", "--devices", 1, "--stations", 1, "--seed", 3)
+    terminal.until("scan its label")
+    time.sleep(0.5)
+    if isinstance(how, bytes):
+        terminal.scans(how)
+    else:
+        terminal.process.send_signal(how)
+
+    assert terminal.ends() == code
+    assert terminal.as_before

@@ -93,7 +93,7 @@ def test_failures_are_words_with_what_to_do(fold):
 def test_a_drained_station_shows_why_and_what_to_do(fold):
     text = "\n".join(looks(fold(("station.drained", {"station": "ST1", **DRAINED}))))
 
-    assert "ST1           DRAINED   wlan3 is gone" in text
+    assert "ST1           STATION OUT   wlan3 is gone" in text
     assert "DO: Plug the adapter in again." in text
 
 

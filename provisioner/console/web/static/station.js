@@ -9,6 +9,7 @@ import { cause, percent, place, remedy, seconds, t } from './words.js';
 
 const STEPS = ['joining', 'identifying', 'claiming', 'configuring', 'connecting'];
 const GLYPH = { pass: '✓', fail: '✕', unproven: '?', waiting: '…', again: '↻', stranger: '!', mismatch: '≠', skipped: '–' };
+const NEXT_AFTER = new Set(['pass', 'waiting', 'fail', 'unproven']); // the hands are free
 const LONG = 1.6; // so many times the usual, and it is said
 
 export function stationView(name) {
@@ -67,7 +68,7 @@ function drawn(stage, view, head) {
 function verdict(stage, view) {
   const { kind, board, trouble } = view;
   const timer = kind === 'waiting' ? progress() : null;
-  const word = t(`stage.${kind}`);
+  const word = view.scans && kind === 'ready' ? t('stage.ready.scan') : t(`stage.${kind}`);
   stage.replaceChildren(
     h('div', { class: 'figure' }, kind === 'ready' || kind === 'starting' ? photon(view.led) : shape(kind)),
     h('div', { class: 'says' },
@@ -76,6 +77,7 @@ function verdict(stage, view) {
       trouble ? h('p', { class: 'cause' }, cause(trouble.code), trouble.station && kind === 'held' ? ` (${trouble.station})` : '') : null,
       h('p', { class: 'do' }, h('span', { class: 'arrow', 'aria-hidden': 'true' }, '➜'), h('span', {}, todo(view))),
       kind === 'fail' && trouble ? h('p', { class: 'then' }, remedy(trouble)) : null,
+      view.scans && NEXT_AFTER.has(kind) ? h('p', { class: 'then' }, t('next.scan')) : null,
       timer?.element ?? null,
       trouble?.detail ? h('p', { class: 'detail' }, trouble.detail) : null),
     h('div', { class: 'side' }, bin(view.bin), kind === 'ready' || !view.led ? null : photon(view.led)));
@@ -86,6 +88,7 @@ function verdict(stage, view) {
 }
 
 function todo(view) {
+  if (view.scans && view.kind === 'ready') return t('todo.ready.scan');
   if (view.kind === 'fail') return view.bin ? t('todo.fail.bin', { bin: view.bin, name: t(`bin.${view.bin}`) }) : t('todo.fail');
   if (view.trouble && view.kind !== 'paused') return remedy(view.trouble);
   return t(`todo.${view.kind}`);
