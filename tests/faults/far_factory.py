@@ -189,15 +189,15 @@ class FarFactory:
         self.folder.mkdir(parents=True, exist_ok=True)
         wished = {"claim": self.claim, "lot": "", "allow_takeover": self.allow_takeover, **manifest}
         write_manifest(self.folder, [TrayFile("T-0001", self.boards)], **wished)
-        line = LineFile(
-            [f"sim{number}" for number in range(1, self.stations + 1)],
-            cloud={"base_url": self._cloud_url, "busy_pause_s": 0.2},
-            budgets={**_budgets(self.speed), **self.budgets},
-        )
-        settings = write_settings(self.folder, line)
-        if self.operator:
-            settings.write_text(settings.read_text() + f"operator: {self.operator}\n")
+        self.write_settings([f"sim{number}" for number in range(1, self.stations + 1)], operator=self.operator)
         installed_in(self.folder / "site", self.switcher)
+
+    def write_settings(self, adapters, *, name="line.yaml", operator=None):
+        """The settings of one computer: its adapters, and who works there."""
+        cloud = {"base_url": self._cloud_url, "busy_pause_s": 0.2}
+        line = LineFile(adapters, cloud=cloud, budgets={**_budgets(self.speed), **self.budgets})
+        text = write_settings(self.folder, line).read_text()
+        (self.folder / name).write_text(text + (f"operator: {operator}\n" if operator else ""))
 
     def command(self, *args):
         return [sys.executable, "-m", "provisioner", *map(str, args)]
@@ -212,9 +212,9 @@ class FarFactory:
         }
         return {**kept, **secrets, "PYTHONPATH": path, ADDRESS: self._address, **self.environment}
 
-    async def run(self, *args, at=None, then=None, runs_dir=None, prefix=(), seconds=90):
+    async def run(self, *args, at=None, when=None, then=None, runs_dir=None, prefix=(), seconds=90):
         """`provisioner run` (or other arguments) to its end. `at` is (event, n): when this run's journal has the n-th
-        record of that event, `then(process)` is called once; if it never has, the run ends by itself."""
+        record of that event, or `when()` is true, `then(process)` is called once; else it ends by itself."""
         runs_dir = runs_dir or self.runs_dir
         args = args or ("run", "manifest.yaml", "--config", "line.yaml", "--runs-dir", runs_dir)
         before = {run.id for run in runs(runs_dir)}
@@ -235,7 +235,8 @@ class FarFactory:
                         env=self.env(),
                     )
                 )
-                if at is not None and await self._reached(process, runs_dir, before, *at):
+                reached = at is not None and await self._reached(process, runs_dir, before, *at)
+                if reached or (when is not None and await _came_true(process, when)):
                     began_s = trio.current_time()
                     await then(process)
                     await process.wait()
@@ -292,6 +293,14 @@ async def interrupted_twice(process):
     await trio.sleep(0.03)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
+
+
+async def _came_true(process, when):
+    while process.poll() is None:
+        if when():
+            return True
+        await trio.sleep(_WATCH_S)
+    return False
 
 
 def _budgets(speed):
