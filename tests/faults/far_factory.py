@@ -156,17 +156,21 @@ class FarFactory:
 
     async def _while_there(self, wire, act):
         """Do it, unless whoever asked is gone before it is done: then None. (It says nothing meanwhile.)"""
-        result = None
+        result = failure = None
         async with trio.open_nursery() as nursery:
 
             async def until_gone():
-                with_whom = wire.stream.socket
-                await trio.lowlevel.wait_readable(with_whom)
+                await trio.lowlevel.wait_readable(wire.stream.socket)
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(until_gone)
-            result = await act()
+            try:
+                result = await act()
+            except SwitchError as refused:
+                failure = refused
             nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
         return result
 
     # --- the files, and the program ---
