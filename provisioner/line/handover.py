@@ -35,7 +35,7 @@ from provisioner.errors import (
 )
 from provisioner.journal.writer import Scribe
 from provisioner.line.claim_codes import Claimant
-from provisioner.line.proof import takeover, wanted_owner
+from provisioner.line.proof import other_owner, takeover, wanted_owner
 from provisioner.line.rows import row_of, time_text, why_of
 from provisioner.line.steps import Step
 from provisioner.line.visit import CodeName, HandedOver, Shared, Visit, Wanted
@@ -127,9 +127,17 @@ class HandOver:
         raise slow
 
     def _refuse_takeover(self, device: ListedDevice, seen: CloudDevice) -> None:
-        owner = takeover(device, seen, self.shared.account)
-        if owner is not None:
+        owner = other_owner(device, seen, self.shared.account)
+        if owner is None:
+            return
+        if takeover(device, seen, self.shared.account) is not None:
             raise TakeoverRefused(f"{device.id} belongs to {printable(owner)}")
+        self.scribe.append(
+            "takeover.allowed",
+            **row_of(device),
+            detail=f"it belongs to {printable(owner)}, and the manifest allows taking it",
+            evidence={"owner_before": owner},
+        )
 
     # --- the three writes ---
 

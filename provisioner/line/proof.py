@@ -60,13 +60,18 @@ def wanted_owner(device: ListedDevice, account: str | None) -> str | None:
 
 
 def takeover(device: ListedDevice, seen: CloudDevice, account: str | None) -> str | None:
-    """The present owner if working this device would take it from somebody, else None.
+    """The present owner if working this device would take it from somebody without leave, else None.
 
     Also with claim policy `none`: a board that somebody owns gets no new Wi-Fi from us without leave.
     """
+    return None if device.takeover_allowed else other_owner(device, seen, account)
+
+
+def other_owner(device: ListedDevice, seen: CloudDevice, account: str | None) -> str | None:
+    """Who owns the device now, if it is neither nobody nor whom we work for."""
     owner = seen.owner.lower() if seen.owner else None
     ours = {wanted_owner(device, account), account.lower() if account else None}
-    return None if owner is None or owner in ours or device.takeover_allowed else owner
+    return None if owner is None or owner in ours else owner
 
 
 def judge(seen: CloudDevice, wanted: Expectation) -> Verdict:
