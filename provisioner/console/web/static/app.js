@@ -5,7 +5,7 @@ import { askName, askToken, furniture, operator, order, say, setName, tell } fro
 import { chartsView } from './charts.js';
 import { deviceView } from './device.js';
 import { lineView } from './line.js';
-import { named, onChange, part, post, setToken, start, state } from './link.js';
+import { named, onChange, part, post, start, state, whoAmI } from './link.js';
 import * as scan from './scan.js';
 import * as sound from './sound.js';
 import { stationView } from './station.js';
@@ -121,7 +121,10 @@ function schedule() {
 async function scanned(text) {
   const at = /^#\/station\/(.+)$/.exec(location.hash)?.[1];
   const station = at ? decodeURIComponent(at) : '';
-  if (!state.me.scans || !state.me.acts) return lookUp(text);
+  if (state.me.scans === undefined) await whoAmI().catch(() => {});
+  if (!state.me.scans) return lookUp(text);
+  if (!state.me.acts && station) await askToken();
+  if (!state.me.acts) return lookUp(text);
   const answer = await post('/api/scan', { text, station, operator: operator() });
   if (answer.operator) setName(answer.operator);
   if (answer.look) return lookUp(text);
@@ -134,12 +137,12 @@ function lookUp(text) {
 }
 
 async function boot() {
-  await load();
   const given = /^#token=([^&]+)/.exec(location.hash);
   if (given) {
     localStorage.setItem('token', given[1]);
     history.replaceState(null, '', '#/');
   }
+  await load();
   build();
   onChange((names, all) => {
     names.forEach((name) => waiting.add(name));

@@ -7,6 +7,7 @@ import { miniMap } from './trays.js';
 import { cause, clock, percent, place, remedy, seconds, t, time } from './words.js';
 
 const OUTCOMES = ['pass', 'fail', 'unknown', 'skipped'];
+const MANY = 12;
 const SIGNS = { pass: '✓', fail: '✕', unknown: '?', skipped: '–', left: '·' };
 
 export function lineView() {
@@ -121,6 +122,7 @@ function stations() {
     tick,
     update(names, whole) {
       const there = named('station/');
+      mark(grid, 'class', there.length > MANY ? 'tiles many' : 'tiles');
       keyed(grid, there, (name) => name, (name) => {
         const row = tile(name);
         rows.set(name, row);
@@ -134,7 +136,7 @@ function stations() {
 }
 
 function tile(name) {
-  const made = { chip: h('span', { class: 'chip' }), where: h('b', { class: 'where' }), clock: h('span', { class: 'clock' }), fill: h('span', { class: 'fill' }), takt: h('span', {}), today: h('span', {}), health: h('span', { class: 'health' }) };
+  const made = { chip: h('span', { class: 'chip' }), where: h('b', { class: 'where' }), clock: h('span', { class: 'clock' }), fill: h('span', { class: 'fill' }), takt: h('span', {}), today: h('span', { class: 'today' }), health: h('span', { class: 'health' }) };
   made.element = h('li', {},
     h('a', { href: `#/station/${encodeURIComponent(name)}` },
       h('span', { class: 'row' }, h('span', { class: 'name' }, name), made.where, made.clock),

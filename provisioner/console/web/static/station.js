@@ -2,7 +2,7 @@
 
 import { h, keyed, mark, part as share, put } from './dom.js';
 import { now, part, state } from './link.js';
-import { order, orderButton } from './acts.js';
+import { orderButton } from './acts.js';
 import { board as photon, shape } from './shapes.js';
 import * as sound from './sound.js';
 import { cause, percent, place, remedy, seconds, t } from './words.js';

@@ -1,7 +1,7 @@
 // Trays as they lie on the bench: a cell a slot. A slot is clicked, reached by the arrow keys, or scanned.
 
 import { h, mark, put } from './dom.js';
-import { named, onChange, part } from './link.js';
+import { named, part } from './link.js';
 import { deviceCard } from './device.js';
 import { t } from './words.js';
 
@@ -72,7 +72,8 @@ export function trayView(name, wanted) {
   const element = h('main', { class: 'tray', id: 'main', tabindex: -1 }, h('header', {}, title, summary, trouble), grid, side, legend);
   let chosen = 0;
   let columns = 1;
-  let doubled = new Set();
+  let [doubled, missing] = [new Set(), new Set()];
+  let again = false; // the board whose life is shown has moved on
 
   const choose = (slot, focus = true) => {
     grid.children[chosen]?.setAttribute('tabindex', '-1');
@@ -85,8 +86,15 @@ export function trayView(name, wanted) {
   };
   const open = async (slot) => {
     choose(slot);
-    side.replaceChildren(h('p', { class: 'soft' }, '…'));
-    side.replaceChildren(await deviceCard(`${name}/${slot}`));
+    side.dataset.slot = slot;
+    again = false;
+    const card = await deviceCard(`${name}/${slot}`);
+    if (side.dataset.slot === String(slot)) side.replaceChildren(card);
+  };
+  const refresh = async () => {
+    again = false;
+    const card = await deviceCard(`${name}/${side.dataset.slot}`);
+    if (!side.contains(document.activeElement)) side.replaceChildren(card);
   };
   const make = (letter, index) => {
     const cell = h('button', { role: 'gridcell', tabindex: index ? -1 : 0, onclick: () => open(index + 1) },
@@ -96,8 +104,15 @@ export function trayView(name, wanted) {
   };
   const change = (cell, letter, index) => {
     mark(cell, 'data-cell', CELLS[letter]);
-    put(cell.lastChild, GLYPHS[letter]);
-    mark(cell, 'aria-label', cellName(index + 1, letter) + (doubled.has(index + 1) ? `, ${t('cell.doubled')}` : ''));
+    if (index === chosen && side.dataset.slot) again = true;
+    dress(cell, letter, index + 1);
+  };
+  const dress = (cell, letter, slot) => {
+    const [lost, twice] = [missing.has(slot), doubled.has(slot)];
+    mark(cell, 'data-doubled', twice ? 'doubled' : null);
+    mark(cell, 'data-missing', lost ? 'missing' : null);
+    put(cell.lastChild, lost ? t('cell.missing') : GLYPHS[letter]);
+    mark(cell, 'aria-label', cellName(slot, letter) + (twice ? `, ${t('cell.doubled')}` : lost ? `, ${t('cell.missing')}` : ''));
   };
   grid.addEventListener('keydown', (event) => {
     const step = STEP[event.key]?.(columns);
@@ -110,16 +125,17 @@ export function trayView(name, wanted) {
     const tray = part(`tray/${name}`);
     if (!tray) return;
     columns = tray.columns;
-    doubled = new Set(tray.doubled);
+    [doubled, missing] = [new Set(tray.doubled), new Set(tray.missing)];
     const first = !grid.firstChild;
     drawCells(grid, tray, make, change);
-    [...grid.children].forEach((cell, index) => mark(cell, 'data-doubled', doubled.has(index + 1) ? 'doubled' : null));
+    for (const slot of [...doubled, ...missing]) if (grid.children[slot - 1]) dress(grid.children[slot - 1], tray.cells[slot - 1], slot);
     put(summary, t('tray.summary', { ...tray, word: t('word.unknown') }));
     const notes = [];
     if (tray.missing.length) notes.push(t('tray.missing', { slots: tray.missing.join(', ') }));
     if (tray.doubled.length) notes.push(t('tray.doubled', { slots: tray.doubled.join(', ') }));
-    put(trouble, notes.join('  '));
+    put(trouble, notes.join(' · '));
     if (first && wanted) open(Number(wanted));
+    else if (again) refresh();
   };
   return { element, update, open };
 }
