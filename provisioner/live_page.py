@@ -107,9 +107,9 @@ class _People:
             raise NoStationForScan("the line works by itself: it takes whatever board is heard")
         return answer | ({"operator": ordered.operator} if ordered is not None and ordered.operator else {})
 
-    @staticmethod
-    def _command(text: str) -> Ordered | None:
-        framing = Framing()
+    def _command(self, text: str) -> Ordered | None:
+        desk = self._ways.scans.desk
+        framing = desk.labels.framing if desk is not None else Framing()
         try:
             return framing.command_of(framing.text_of(text))
         except ScanRefused:

@@ -17,6 +17,7 @@ from provisioner.journal.records import Record
 from provisioner.reconcile.life import Life
 
 _COLOURS = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "skipped": "yellow"}
+_SHOWN = ("claim_code", "owner", "scanned", "source")
 
 
 def print_life(life: Life, console: Console) -> None:
@@ -67,11 +68,12 @@ def _print_records(records: Sequence[Record], console: Console) -> None:
 
 def _parts(record: Record) -> list[str]:
     parts = [f"station {safe(record.station)}"] if record.station else []
+    parts += [f"by {safe(record.operator)}"] if record.operator else []
     parts += [safe(text, 100) for text in (record.ssid, record.bssid) if text]
     parts += [f"step {record.step}"] if record.step else []
     parts += [str(record.outcome)] if record.outcome else []
     parts += [safe(text, 300) for text in (record.code, record.detail) if text]
-    parts += [f"{key} {safe(str(value), 80)}" for key, value in record.extra.items() if key in ("claim_code", "owner")]
+    parts += [f"{key} {safe(str(value), 80)}" for key, value in record.extra.items() if key in _SHOWN]
     if record.evidence:
         parts.append(
             "evidence: " + ", ".join(f"{key} {safe(str(value), 80)}" for key, value in record.evidence.items())
@@ -100,6 +102,7 @@ def record_object(record: Record) -> Mapping[str, object]:
         "at": record.at.isoformat(timespec="milliseconds"),
         "event": record.event,
         "station": record.station,
+        "operator": record.operator,
         "tray": record.tray,
         "slot": record.slot,
         "ssid": record.ssid,

@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
+from provisioner.console.stage_words import cause, words
 from provisioner.console.stopped import counted
 from provisioner.console.tally import OUTCOMES, Trouble, word_of
 from provisioner.console.verdict import headline
 from provisioner.console.view import Screen
+from provisioner.errors import NotTheScannedDevice
 from provisioner.journal.records import Record
 from provisioner.model import DeviceID, Outcome, printable
 
@@ -113,6 +115,29 @@ def _visit_ended(record: Record, screen: Screen) -> str | None:
     return _trouble("visit failed")(record, screen) if record.outcome is Outcome.FAIL else None
 
 
+def _scan_taken(record: Record, screen: Screen) -> str:
+    who = f" for {safe(record.operator)}" if record.operator else ""
+    what = where(record.tray, record.slot, record.device) or safe(str(record.extra.get("scanned", "")))
+    return f"{words('stage.searching')} {what} at {safe(record.station or '')}{who}: {words('todo.searching')}"
+
+
+def _scan_refused(record: Record, screen: Screen) -> str:
+    at = f" at {safe(record.station)}" if record.station else ""
+    return f"SCAN NOT TAKEN{at}: {because(Trouble.of('SCAN', record))}"
+
+
+def _scan_ended(record: Record, screen: Screen) -> str:
+    if record.outcome is Outcome.PASS:
+        return f"{words('stage.waiting')} {where(record.tray, record.slot, record.device)}: {words('next.scan')}"
+    word = words("stage.mismatch") if record.code == NotTheScannedDevice.code else "SCAN FAILED"
+    return _trouble(word)(record, screen)
+
+
+def _command_scanned(record: Record, screen: Screen) -> str:
+    who = f" {safe(record.operator)}" if record.operator else ""
+    return f"{cause(record.code or '').upper()}{who}"
+
+
 _LINES: Final[Mapping[str, Callable[[Record, Screen], str | None]]] = {
     "run.started": _started,
     "run.finished": _headlined,
@@ -128,6 +153,12 @@ _LINES: Final[Mapping[str, Callable[[Record, Screen], str | None]]] = {
     "stranger.seen": _trouble("STRANGER"),
     "station.drained": _trouble("STATION DRAINED"),
     "import.refused": _trouble("import refused"),
+    "scan.taken": _scan_taken,
+    "scan.refused": _scan_refused,
+    "scan.ended": _scan_ended,
+    "command.scanned": _command_scanned,
+    "scanner.lost": _trouble("SCANNER LOST"),
+    "scanner.found": lambda record, screen: f"the scanner {safe(str(record.extra.get('source', '')))} is there",
     "journal.copy_left_out": lambda record, screen: safe(f"{record.detail}: it is left out"),
     "journal.torn_tail_cut": lambda record, screen: "an unfinished record at the end of an earlier run was cut off",
 }

@@ -154,10 +154,10 @@ class ScanDesk:
         self.stopping = False
         self.run_out = False
         self.last_scan_s = trio.current_time()
-        self._again: Callable[[], None] = lambda: None
+        self._again: Callable[[], bool] = lambda: False
 
-    def when_scanned_again(self, act: Callable[[], None]) -> None:
-        """What to do when the board under work is scanned once more, or JOINED is: somebody may wait for that."""
+    def when_scanned_again(self, act: Callable[[], bool]) -> None:
+        """What to do when the board under work is scanned once more, or JOINED is; True if somebody waited for that."""
         self._again = act
 
     # --- the stations ---
@@ -213,14 +213,14 @@ class ScanDesk:
     # --- scans ---
 
     def knows(self, scan: str) -> bool:
-        """Whether a text is a label of this manifest or a command; nothing is done about it."""
+        """Whether a text is a board's label or a command, not a setup network's name; nothing is done about it."""
         try:
             text = self.labels.framing.text_of(scan)
-            if self.labels.framing.command_of(text) is None:
-                self.labels.resolve(text)
+            if self.labels.framing.command_of(text) is not None:
+                return True
+            return not self.labels.resolve(text).named_by_network
         except ScanRefused:
             return False
-        return True
 
     def put(self, scan: Scan) -> Answer:
         """Take a scan or refuse it, at once. Any text may come; nothing is raised for it."""
@@ -236,7 +236,7 @@ class ScanDesk:
 
     def _refuse(self, scan: Scan, refused: ScanRefused | OrderRefused | NotVisitable) -> Answer:
         shown = printable(scan.text.strip())
-        board = self._boards.get((scan.source, scan.station)) if isinstance(refused, _ABOUT_THE_BOARD) else None
+        board = self._boards.get((scan.source, self._station(scan))) if isinstance(refused, _ABOUT_THE_BOARD) else None
         station = self._station(scan)
         now_s = trio.current_time()
         last, self._last = self._last, (scan, refused.code, now_s)
@@ -261,14 +261,17 @@ class ScanDesk:
 
     def _operator(self, scan: Scan) -> str | None:
         place = self._places.get(scan.station) if scan.station is not None else None
-        return scan.operator or (place.operator if place is not None else None) or self.operator
+        named = (scan.operator or "").strip() or (place.operator if place is not None else None) or self.operator
+        return printable(named) if named else None
 
     def _take_label(self, text: str, scan: Scan) -> Answer:
         wanted = self.labels.resolve(text)
         device = self.labels.find(wanted.device) if wanted.device is not None else None
+        if self._is_worked(wanted) is not None and self._again():
+            return self._obeyed(scan, text, *_OBEYED[Command.JOINED])  # a person's answer: this board is joined now
         self._refuse_repeated(wanted)
         if device is not None:
-            self._boards[scan.source, scan.station] = device
+            self._boards[scan.source, self._station(scan)] = device
             self._refuse_by_state(device)
         return self._give(self._free_place(scan), wanted, device, scan, text)
 
@@ -299,11 +302,14 @@ class ScanDesk:
         todo = f"Put the board at station {place.name}, blinking blue, and wait for the verdict."
         return Answer(True, "scan_taken", "TAKEN", f"{shown} is looked for", todo, shown, place.name, device)
 
+    def _is_worked(self, wanted: Wanted) -> Place | None:
+        places = self._places.values()
+        return next((place for place in places if place.wanted is not None and place.wanted.is_same(wanted)), None)
+
     def _refuse_repeated(self, wanted: Wanted) -> None:
-        for place in self._places.values():
-            if place.wanted is not None and place.wanted.is_same(wanted):
-                self._again()
-                raise ScanRepeated(f"this board is being worked at station {place.name}")
+        place = self._is_worked(wanted)
+        if place is not None:
+            raise ScanRepeated(f"this board is being worked at station {place.name}")
 
     def _refuse_by_state(self, device: ListedDevice) -> None:
         """Raise what keeps a listed board from being worked now."""
@@ -371,7 +377,7 @@ class ScanDesk:
 
     def _board(self, scan: Scan) -> ListedDevice:
         """The board a command is about: the one scanned last by the same way, and not under work."""
-        device = self._boards.get((scan.source, scan.station))
+        device = self._boards.get((scan.source, self._station(scan)))
         if device is None:
             raise NoBoardForCommand("no board has been scanned here before this command")
         self._refuse_repeated(Wanted(device.id))

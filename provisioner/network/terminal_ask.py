@@ -81,11 +81,13 @@ class TerminalAsk:
         question = self._question
         return question.wants_yes_or_no if question is not None and not question.answered.is_set() else None
 
-    def answer(self, text: str) -> None:
-        """Answer the question that stands, if one does."""
-        if self._question is not None:
-            self._question.answer = text
-            self._question.answered.set()
+    def answer(self, text: str) -> bool:
+        """Answer the question that stands; False if none does."""
+        if self._question is None or self._question.answered.is_set():
+            return False
+        self._question.answer = text
+        self._question.answered.set()
+        return True
 
     async def _ask_whoever_scans(self, text: str, *, wants_yes_or_no: bool) -> str:
         async with self._lock:

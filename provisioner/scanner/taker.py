@@ -11,8 +11,8 @@ from provisioner.line.scan_desk import Scan
 class TakesScans(Protocol):
     """`line.scan_desk.ScanDesk`, as far as a reader needs it."""
 
-    def when_scanned_again(self, act: Callable[[], None]) -> None:
-        """What to do when the board under work is scanned once more, or JOINED is."""
+    def when_scanned_again(self, act: Callable[[], bool]) -> None:
+        """What to do when the board under work is scanned once more, or JOINED is; True if somebody waited."""
         ...
 
     def put(self, scan: Scan) -> object:
@@ -20,7 +20,7 @@ class TakesScans(Protocol):
         ...
 
     def knows(self, scan: str) -> bool:
-        """Whether a text is a label or a command."""
+        """Whether a text is a board's label or a command, not a setup network's name."""
         ...
 
     async def wait_free(self) -> None:

@@ -51,7 +51,7 @@ async def scans_from_terminal(
             desk.no_more()
         return
     ask = ask or TerminalAsk.of_this_process()
-    desk.when_scanned_again(lambda: ask.answer("") if ask.asks_yes_or_no else None)
+    desk.when_scanned_again(lambda: bool(ask.asks_yes_or_no) and ask.answer(""))
     with ask.read_by_scanner(), raw_terminal(fd):
         wedge = Wedge()
         while True:

@@ -52,7 +52,7 @@ class Tryout:
         network = f", first looked for as {self.labels.setup_prefix}{wanted.code}" if wanted.code else ""
         return "label", f"{who}{network}"
 
-    def when_scanned_again(self, act: Callable[[], None]) -> None:
+    def when_scanned_again(self, act: Callable[[], bool]) -> None:
         """Nobody waits for that here."""
 
     def knows(self, scan: str) -> bool:

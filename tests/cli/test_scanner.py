@@ -67,6 +67,27 @@ def test_as_json_there_is_one_object(scanner):
     assert [row["code"] for row in json.loads(done.stdout)["scans"]] == ["command", "text"]
 
 
+CONFIG = EXAMPLE.parents[1] / "line.yaml"
+
+
+@pytest.mark.parametrize(
+    ("devices", "said"),
+    [
+        (["nobody=/dev/ttyACM0"], "no station named nobody for the scanner /dev/ttyACM0"),
+        (["bench-1=/dev/ttyACM0", "bench-2=/dev/ttyACM0"], "/dev/ttyACM0 is named twice"),
+    ],
+)
+def test_scanners_that_cannot_be_meant_are_refused_before_anything_is_touched(tmp_path, devices, said):
+    options = [part for device in devices for part in ("--scanner-device", device)]
+    command = [sys.executable, "-m", "provisioner", "run", str(EXAMPLE), "--config", str(CONFIG), *options]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 class Terminal:
     """A program at a pseudo terminal. `said` is everything it wrote."""
 

@@ -1,9 +1,16 @@
 """Every scan gets an answer at once, in words, and only a listed board that may be worked gets a station."""
 
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from stages import id_of, listed, manifest_of
 
+from provisioner.journal.writer import open_journal
 from provisioner.line.air import Air, Suffixes
 from provisioner.line.hold import LineHold
 from provisioner.line.labels import Labels
@@ -11,6 +18,7 @@ from provisioner.line.ledger import Ledger
 from provisioner.line.orders import LineOrders
 from provisioner.line.scan_desk import Scan, ScanDesk, Scans
 from provisioner.line.scan_text import Framing
+from provisioner.simulator.disk import UnsyncedDisk
 
 SERIAL = "PHHMAB804PAKLJZ"
 BOARDS = [listed(1, serial=SERIAL), listed(2), listed(3), listed(4, to="none", wifi=None)]
@@ -20,7 +28,7 @@ class Hall:
     """A desk with a real journal and ledger; no station works, the test is the stations."""
 
     def __init__(self, journal, *stations, own=(), operator="Ada"):
-        self.records, self.stopped, self.agains = [], [], 0
+        self.records, self.stopped, self.agains, self.somebody_waits = [], [], 0, False
         manifest = manifest_of(*BOARDS)
         self.ledger = Ledger(manifest, account=None, visits_max=3)
         journal.subscribe(self.records.append)
@@ -38,6 +46,7 @@ class Hall:
 
     def scanned_again(self):
         self.agains += 1
+        return self.somebody_waits
 
     def write(self, event, board, **fields):
         self.journal.append(event, tray=board.tray, slot=board.slot, device=board.id, **fields)
@@ -315,6 +324,47 @@ async def test_joined_tells_whoever_waits_for_a_person(hall):
 
     assert hall.scan("PVCTLJOIN").taken
     assert hall.agains == 1
+
+
+async def test_the_label_once_more_is_an_answer_where_a_person_is_waited_for_and_else_is_told_to_wait(hall):
+    hall = hall()
+    hall.scan(SERIAL)
+
+    assert hall.scan(id_of(1)).code == "scan_repeated"
+    hall.somebody_waits = True
+    assert hall.scan(SERIAL).code == "joined_taken"
+    assert [r.code for r in hall.named("command.scanned")] == ["joined_taken"]
+
+
+async def test_names_and_stations_that_a_page_makes_up_are_bounded_and_harmless(hall):
+    hall = hall()
+    for number in range(200):
+        hall.scan(SERIAL, f"no such station {number}", source="page", operator="\x1b[2J" + "x" * 10_000)
+
+    assert len(hall.desk._boards) <= 1
+    assert all(len(record.operator) <= 64 and record.operator.isprintable() for record in hall.named("scan.refused"))
+
+
+@given(st.text(max_size=300))
+def test_any_text_gets_an_answer_and_touches_nothing(text):
+    async def put():
+        with (
+            TemporaryDirectory() as folder,
+            open_journal(
+                Path(folder),
+                "20261120T060000Z-0000",
+                wall=lambda: datetime.now(UTC),
+                mono=lambda: 0.0,
+                disk=UnsyncedDisk(),
+            ) as journal,
+        ):
+            hall = Hall(journal, "A")
+            answer = hall.scan(text)
+            assert answer.todo
+            assert answer.scanned.isprintable()
+            assert answer.taken == (hall.places["A"].wanted is not None or answer.code.endswith("_taken"))
+
+    trio.run(put)
 
 
 # --- labels from a file, and the end of a run ---
