@@ -9,6 +9,7 @@ Rule 3: heavy parts are imported inside the commands, so `--help` and shell comp
 from __future__ import annotations
 
 import atexit
+import io
 import json
 import os
 import signal
@@ -26,7 +27,7 @@ import click
 from provisioner.cli_console import console, page_address, rebound, watch_until_signal, with_page
 from provisioner.cli_night import doctor, reconcile, report, restore, show, status
 from provisioner.cli_scanner import scanner
-from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings, say, vars_of
+from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings, say, tell, vars_of
 from provisioner.console.stopped import counted, exit_code_of, failures_of, leaves_of, mistake_rows
 from provisioner.errors import (
     ExitCode,
@@ -68,7 +69,7 @@ def check(context: click.Context, /, manifests: tuple[Path, ...], config: Path, 
         except FileRefused as refused:
             mistakes += refused.mistakes
     else:
-        click.echo(f"There is no {config}: Wi-Fi profiles and the product were not compared with it.", err=True)
+        tell(f"There is no {config}: Wi-Fi profiles and the product were not compared with it.", err=True)
     checked: list[dict[str, Any]] = []
     for path in manifests:
         try:
@@ -81,11 +82,11 @@ def check(context: click.Context, /, manifests: tuple[Path, ...], config: Path, 
         print_json({"ok": not mistakes, "manifests": checked, "mistakes": mistake_rows(mistakes)})
     else:
         for mistake in mistakes:
-            click.echo(str(mistake))
+            tell(str(mistake))
         for row in checked:
-            click.echo(f"{row['file']}: good: {counted(row['trays'], 'tray')}, {counted(row['devices'], 'device')}")
+            tell(f"{row['file']}: good: {counted(row['trays'], 'tray')}, {counted(row['devices'], 'device')}")
         if mistakes:
-            click.echo(f"{counted(len(mistakes), 'mistake')}. Correct every line named, then check again.", err=True)
+            tell(f"{counted(len(mistakes), 'mistake')}. Correct every line named, then check again.", err=True)
     context.exit(ExitCode.INPUT_REFUSED if mistakes else ExitCode.ALL_GOOD)
 
 
@@ -98,7 +99,7 @@ def schema(**_: Any) -> None:
     """
     from provisioner.line.manifest import manifest_schema
 
-    click.echo(json.dumps(manifest_schema(), indent=2))
+    tell(json.dumps(manifest_schema(), indent=2))
 
 
 @commands.command("import")
@@ -207,7 +208,7 @@ def verify(context: click.Context, /, run_id: str | None, runs_dir: Path, *, as_
         )
     else:
         torn = f", then {result.torn_bytes} bytes of a record that a crash tore" if result.torn_bytes else ""
-        click.echo(f"{wanted.id}: {result.records} records in one unbroken chain{torn}; head {result.head_hash}")
+        tell(f"{wanted.id}: {result.records} records in one unbroken chain{torn}; head {result.head_hash}")
 
 
 @commands.command()
@@ -240,7 +241,7 @@ def softap(command: str, code: str | None, *, as_json: bool, **options: Any) -> 
     else:
         for key, value in answer.items():
             lines = [", ".join(f"{k} {v}" for k, v in row.items()) for row in value] if isinstance(value, list) else []
-            click.echo("\n".join(lines) if isinstance(value, list) else f"{key}: {value}")
+            tell("\n".join(lines) if isinstance(value, list) else f"{key}: {value}")
 
 
 def _profile(ssid: str, security: str, channel: int) -> WifiProfile:
@@ -297,7 +298,7 @@ def demo(context: click.Context, /, runs_dir: Path, *, as_json: bool, **wishes: 
     end = run_demo(Wishes(runs_dir=runs_dir, page=page, **wishes), console=make_console(stderr=as_json))
     _show_end(end, as_json=as_json)
     if page is not None:
-        click.echo("The page stays, until Ctrl-C.", err=True)
+        tell("The page stays, until Ctrl-C.", err=True)
         trio.run(watch_until_signal, rebound(page), runs_dir, end.run_id)
     context.exit(end.exit_code)
 
@@ -351,7 +352,7 @@ def _show_end(end: Any, *, as_json: bool) -> None:
     if as_json:
         print_json({**summary(end.screen), "run": end.run_id, "journal": str(end.journal), "exit": int(end.exit_code)})
     else:
-        click.echo(f"Journal: {end.journal}")
+        tell(f"Journal: {end.journal}")
 
 
 def _show_plan(plan: Any, *, as_json: bool) -> None:
@@ -361,14 +362,14 @@ def _show_plan(plan: Any, *, as_json: bool) -> None:
         return
     for tray in plan:
         rows = counted(tray.devices, "device")
-        click.echo(f"{tray.tray}: {rows}, {tray.present} in the product, {tray.missing} to import")
+        tell(f"{tray.tray}: {rows}, {tray.present} in the product, {tray.missing} to import")
     if not plan:
-        click.echo("This manifest names no product: there is nothing to import.")
+        tell("This manifest names no product: there is nothing to import.")
     elif calls:
-        click.echo(f"An import would write with {counted(calls, 'call')} and read the product's list before and after.")
+        tell(f"An import would write with {counted(calls, 'call')} and read the product's list before and after.")
     else:
-        click.echo("Every device is in the product: an import would write nothing.")
-    click.echo("Nothing was written.")
+        tell("Every device is in the product: an import would write nothing.")
+    tell("Nothing was written.")
 
 
 for _command in (console, doctor, reconcile, status, show, report, restore, scanner):
@@ -386,7 +387,9 @@ def main(argv: list[str] | None = None) -> None:
     except click.exceptions.Abort:
         code = ExitCode.INTERRUPTED
     except click.ClickException as usage:
-        usage.show()
+        said = io.StringIO()
+        usage.show(said)
+        tell(said.getvalue().rstrip("\n"), err=True)
         code = ExitCode.INPUT_REFUSED
     except BrokenPipeError:  # `| head` has read enough: nothing is said, there is nobody to read it
         code = ExitCode.SOME_FAILED
@@ -445,5 +448,12 @@ def _code_of(error: BaseException) -> ExitCode:
         for failure in failures:
             say(failure)
         if not failures:
-            traceback.print_exception(error)
+            _tell_traceback(error)
     return exit_code_of(failures[0]) if failures else ExitCode.OUR_BUG
+
+
+def _tell_traceback(error: BaseException) -> None:
+    """Without local variables, which hold secrets; what looks like a secret is hidden in the messages, too."""
+    from provisioner.logs import without_secrets
+
+    tell(without_secrets("".join(traceback.format_exception(error))).rstrip("\n"), err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from provisioner.cli_shared import common, no_such_run
+from provisioner.cli_shared import common, no_such_run, tell
 
 if TYPE_CHECKING:
     from provisioner.console.web.server import Address
@@ -33,7 +33,7 @@ def page_address(text: str, runs_dir: Path) -> Address:
     from provisioner.console.web.server import bind
 
     address = bind(text, runs_dir, os.environ)
-    tell(address)
+    announce(address)
     return address
 
 
@@ -44,11 +44,11 @@ def rebound(address: Address) -> Address:
     return rebind(address)
 
 
-def tell(address: Address) -> None:
+def announce(address: Address) -> None:
     """On standard error: standard output belongs to results."""
-    click.echo(f"Page: {address.link}", err=True)
+    tell(f"Page: {address.link}", err=True)
     if address.guard.open_to_all:
-        click.echo(
+        tell(
             "Other computers can reach this page. Whoever has the token can look and act; nothing is encrypted: "
             "serve it only in a network that you trust.",
             err=True,
@@ -73,7 +73,7 @@ def console(*, run_id: str | None, bind: str, runs_dir: Path, **_: Any) -> None:
         raise no_such_run(run_id, runs_dir, [folder.id for folder in there])
     address = page_address(bind, runs_dir)
     if not there:
-        click.echo(f"There is no run in {runs_dir} yet; the page waits for one.", err=True)
+        tell(f"There is no run in {runs_dir} yet; the page waits for one.", err=True)
     trio.run(watch_until_signal, address, runs_dir, run_id)
 
 

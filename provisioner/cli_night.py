@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings, vars_of
+from provisioner.cli_shared import FILE, common, no_such_run, print_json, require_settings, tell, vars_of
 from provisioner.console.stopped import counted
 from provisioner.errors import ExitCode, FileRefused, InputRefused
 from provisioner.journal.reader import RunFolder
@@ -171,7 +171,7 @@ def report(
     if as_json:
         print_json({"run": folder.id, "format": form, "report": str(path)})
     else:
-        click.echo(f"Report: {path}")
+        tell(f"Report: {path}")
 
 
 def _writer(form: str) -> Callable[[Path], str]:
@@ -203,8 +203,7 @@ def _answer(query: str, runs_dir: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"columns": columns, "rows": rows})
         return
-    click.echo("\t".join(columns))
-    for row in rows:
+    for row in (columns, *rows):
         click.echo("\t".join("" if value is None else printable(str(value), 200) for value in row))
 
 
@@ -243,11 +242,11 @@ def restore(
         print_json({"run": undone.run_id, "done": undone.done, "failed": failed, "exit": int(undone.exit_code)})
     else:
         for device, what in undone.done.items():
-            click.echo(f"{device}: {what}")
+            tell(f"{device}: {what}")
         for device, failure in undone.failed.items():
-            click.echo(f"{device}: NOT DONE: {failure.detail} -> {failure.remedy}")
+            tell(f"{device}: NOT DONE: {failure.detail} -> {failure.remedy}")
         if undone.held:
-            click.echo(f"STOPPED: {undone.held.detail} -> {undone.held.remedy}", err=True)
+            tell(f"STOPPED: {undone.held.detail} -> {undone.held.remedy}", err=True)
     context.exit(undone.exit_code)
 
 
@@ -280,7 +279,7 @@ def doctor(context: click.Context, /, config: Path, runs_dir: Path, *, as_json: 
     if as_json:
         print_json({"ok": not bad, "findings": [vars_of(finding) for finding in found]})
     else:
-        click.echo(f"{counted(len(bad), 'thing')} to mend." if bad else "Everything a run needs is there.")
+        tell(f"{counted(len(bad), 'thing')} to mend." if bad else "Everything a run needs is there.")
     context.exit(ExitCode.SOME_FAILED if bad else ExitCode.ALL_GOOD)
 
 
@@ -289,7 +288,7 @@ def _tell(finding: Finding) -> None:
     mark, colour = ("ok", "green") if finding.good else ("note", "yellow") if finding.advice else ("BAD", "red")
     click.echo(f"{click.style(f'{mark:<5}', fg=colour)}{printable(finding.what, 80)}: {printable(finding.detail, 300)}")
     if finding.remedy:
-        click.echo(f"     DO: {printable(finding.remedy, 400)}")
+        tell(f"     DO: {printable(finding.remedy, 400)}")
 
 
 def _devices(texts: tuple[str, ...], config: Path, runs_dir: Path) -> list[DeviceID]:
@@ -315,9 +314,9 @@ def _ask_leave(devices: list[DeviceID], *, remove: bool, yes: bool) -> None:
         return
     act = "Unclaim and remove" if remove else "Unclaim"
     for device in devices[:_CONFIRM_SHOWN]:
-        click.echo(f"  {device}", err=True)
+        tell(f"  {device}", err=True)
     if len(devices) > _CONFIRM_SHOWN:
-        click.echo(f"  and {len(devices) - _CONFIRM_SHOWN} more", err=True)
+        tell(f"  and {len(devices) - _CONFIRM_SHOWN} more", err=True)
     if not sys.stdin.isatty():
         raise InputRefused("nobody is there to confirm", remedy="Run it in a terminal, or with --yes.")
     click.confirm(f"{act} {len(devices)} device{'s' * (len(devices) != 1)}?", abort=True, err=True)

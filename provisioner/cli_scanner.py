@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from provisioner.cli_shared import FILE, common, print_json
+from provisioner.cli_shared import FILE, common, print_json, tell
 from provisioner.errors import InputRefused
 from provisioner.settings import Settings, load_settings
 
@@ -42,7 +41,7 @@ def sheet(badges: tuple[str, ...], output: Path | None, *, config: Path, as_json
         print_json({"codes": [{"title": code.title, "says": code.says, "text": code.text} for code in codes]})
         return
     if output is None:
-        click.echo(page(codes), nl=False)
+        tell(page(codes).rstrip("\n"))
         return
     try:
         output.write_text(page(codes), encoding="utf-8")
@@ -50,7 +49,7 @@ def sheet(badges: tuple[str, ...], output: Path | None, *, config: Path, as_json
         raise InputRefused(
             f"{output} cannot be written: {error.strerror}", remedy="Name another file with --output."
         ) from None
-    click.echo(f"Open {output} in a browser and print it.", err=True)
+    tell(f"Open {output} in a browser and print it.", err=True)
 
 
 @scanner.command("try")
@@ -77,7 +76,7 @@ def try_(manifest: Path | None, *, config: Path, as_json: bool, device: str | No
     if manifest is not None:
         loaded = load_manifest(manifest, settings if config.exists() else None)
         labels = Labels(loaded, Suffixes(loaded), framing, setup_prefix=settings.softap.prefix)
-    tryout = Tryout(framing, labels, say=lambda text: click.echo(text, file=sys.stderr if as_json else sys.stdout))
+    tryout = Tryout(framing, labels, say=lambda text: tell(text, err=as_json))
     with suppress(KeyboardInterrupt):  # how this ends
         trio.run(lambda: try_out(tryout, device=device, baud=baud))
     if as_json:

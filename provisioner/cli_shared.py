@@ -1,4 +1,8 @@
-"""What all commands of the command line share: their options, how results and failures are told."""
+"""What all commands of the command line share: their options, how results and failures are told.
+
+Rule 1: whatever goes out, goes out through `tell`, `say` or `print_json`: these three make it harmless to a terminal,
+wherever the text came from.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ import click
 
 from provisioner.console.stopped import exit_code_of, failures_of, lines_of, object_of
 from provisioner.errors import InputRefused, ProvisionerError
-from provisioner.model import printable
+from provisioner.model import harmless, harmless_json, printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -48,16 +52,21 @@ def common(command: F) -> F:
 
 def print_json(value: object) -> None:
     """One JSON object, in one line, on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    click.echo(harmless_json(json.dumps(value, ensure_ascii=False, default=str)))
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """One or more lines on stdout, or on stderr."""
+    click.echo(harmless(text), err=err)
 
 
 def say(failure: ProvisionerError) -> None:
     """What happened, whose fault it is, what to do now; wrapped between words on a terminal, not in a pipe."""
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
     first, *rest = lines_of(failure, width=width)
-    click.secho(first, fg="red", bold=True, err=True)
+    click.secho(harmless(first), fg="red", bold=True, err=True)
     for line in rest:
-        click.echo(line, err=True)
+        tell(line, err=True)
 
 
 def no_such_run(run_id: str | None, runs_dir: Path, there: list[str]) -> InputRefused:

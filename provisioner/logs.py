@@ -67,11 +67,16 @@ def _clean(value: object, characters_max: int = 0, depth: int = 0) -> object:
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean(item, characters_max, depth + 1) for item in value]
-    text = value if isinstance(value, str) else repr(value)
-    for pattern, replacement in _SECRET_TEXTS:
-        text = pattern.sub(replacement, text)
+    text = without_secrets(value if isinstance(value, str) else repr(value))
     limit = characters_max or TEXT_CHARACTERS_MAX
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} more)"
+
+
+def without_secrets(text: str) -> str:
+    """A text that somebody else wrote (an exception, a library's warning) without what looks like a secret in it."""
+    for pattern, replacement in _SECRET_TEXTS:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 @contextmanager

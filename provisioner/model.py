@@ -7,6 +7,7 @@ Rule 2: nothing here waits, opens or prints.
 from __future__ import annotations
 
 import enum
+import json
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -44,8 +45,33 @@ def printable(text: str, limit: int = 64) -> str:
 
     Takes any str, lone surrogates included: JSON from a device can hold them.
     """
+    if len(text) <= limit and text.isprintable():  # Python's word for the same characters, and quick
+        return text
     safe = "".join(_shown(char) for char in text[: limit + 1])
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def harmless(text: str) -> str:
+    """The whole text as `printable` makes it, but for line ends: what a sink does last, whatever was done before."""
+    if text.isprintable():
+        return text
+    return "".join(char if char == "\n" else _shown(char) for char in text)
+
+
+# JSON itself escapes below 0x20. These would move a cursor, turn text round, hide, end a line, or not be UTF-8.
+_UNSAFE_IN_JSON = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\uffff"
+    "\U000e0000-\U000e0fff]"
+)
+
+
+def harmless_json(text: str) -> str:
+    """JSON that says the same and harms nothing that shows it: what JSON leaves as it is stands there as `\\uXXXX`."""
+    return _UNSAFE_IN_JSON.sub(_as_json_escape, text)
+
+
+def _as_json_escape(found: re.Match[str]) -> str:
+    return json.dumps(found.group())[1:-1]  # a surrogate pair where one \uXXXX is too short
 
 
 def _shown(char: str) -> str:

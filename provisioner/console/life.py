@@ -29,7 +29,7 @@ def print_life(life: Life, console: Console) -> None:
     for row, records in life.runs:
         started = row.started
         who = f"{started.get('command') or 'run'} by {started.get('operator') or 'nobody named'}"
-        head = f"run {row.run}  {safe(str(who), 80)} on {safe(str(started.get('host') or 'an unknown host'), 80)}"
+        head = f"run {safe(row.run)}  {safe(str(who), 80)} on {safe(str(started.get('host') or 'an unknown host'), 80)}"
         console.print(Text(head, "bold"), soft_wrap=not console.is_terminal)
         _print_records(records, console)
     console.print(Text(stands(life), "bold"), soft_wrap=not console.is_terminal)
@@ -43,11 +43,11 @@ def stands(life: Life) -> str:
     if facts.in_doubt:
         return "IN DOUBT: its journal does not verify."
     if facts.proven:
-        return f"PASS: proven in run {facts.run}; owner {safe(facts.owner or 'nobody')}."
+        return f"PASS: proven in run {safe(facts.run)}; owner {safe(facts.owner or 'nobody')}."
     if facts.open:
-        return f"UNPROVEN: told to connect in run {facts.run}, and not proven yet."
+        return f"UNPROVEN: told to connect in run {safe(facts.run)}, and not proven yet."
     if facts.outcome is not None:
-        return f"{facts.outcome.value.upper()}: {safe(facts.code)}, in run {facts.run}."
+        return f"{facts.outcome.value.upper()}: {safe(facts.code)}, in run {safe(facts.run)}."
     return "IMPORTED: in the product, and not finished at any station." if facts.imported else "NO OUTCOME yet."
 
 
@@ -70,13 +70,13 @@ def _parts(record: Record) -> list[str]:
     parts = [f"station {safe(record.station)}"] if record.station else []
     parts += [f"by {safe(record.operator)}"] if record.operator else []
     parts += [safe(text, 100) for text in (record.ssid, record.bssid) if text]
-    parts += [f"step {record.step}"] if record.step else []
+    parts += [f"step {safe(record.step)}"] if record.step else []
     parts += [str(record.outcome)] if record.outcome else []
     parts += [safe(text, 300) for text in (record.code, record.detail) if text]
     parts += [f"{key} {safe(str(value), 80)}" for key, value in record.extra.items() if key in _SHOWN]
     if record.evidence:
         parts.append(
-            "evidence: " + ", ".join(f"{key} {safe(str(value), 80)}" for key, value in record.evidence.items())
+            "evidence: " + ", ".join(f"{safe(key)} {safe(str(value), 80)}" for key, value in record.evidence.items())
         )
     return parts
 

@@ -50,7 +50,7 @@ def status_of(records: Iterable[Record]) -> Status:
 
 def print_status(status: Status, beat: Mapping[str, JSON] | None, now: datetime, console: Console) -> None:
     """Print it; the last line says how the last reconciliation ended."""
-    console.print(Text(f"run {status.run}", "bold"), soft_wrap=not console.is_terminal)
+    console.print(Text(f"run {safe(status.run)}", "bold"), soft_wrap=not console.is_terminal)
     print_final(final_table(status.screen), headline(status.screen), console)
     for name, station in sorted(status.screen.stations.items()):
         console.print(Text(f"station {safe(name)}: {_station_words(station)}"), soft_wrap=not console.is_terminal)

@@ -11,14 +11,15 @@ from __future__ import annotations
 import math
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
 import trio
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +30,7 @@ from provisioner.console.terminal_stations import CHIPS, TONES, failure_line, pa
 from provisioner.console.verdict import FinalTable, Headline, Row, Tone, final_table, headline
 from provisioner.console.view import Screen
 from provisioner.journal.records import Record
-from provisioner.model import Outcome
+from provisioner.model import Outcome, harmless
 
 REFRESH_S: Final = 1 / 8
 PROGRESS_LINE_S: Final = 10.0
@@ -53,7 +54,14 @@ class Display(Protocol):
 
 
 class _Console(Console):
-    """Rich's console, but a reader that went away (`| head`) does not end the program."""
+    """Rich's console, but a reader that went away (`| head`) does not end the program, and whatever text gets this far
+    is made harmless here, if nobody has before."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """All that is printed and drawn passes here."""
+        for segment in super().render(renderable, options):
+            clean = segment.control or segment.text.isprintable()
+            yield segment if clean else Segment(harmless(segment.text), segment.style)
 
     def on_broken_pipe(self) -> None:
         """Go on without a reader."""

@@ -18,13 +18,13 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypedDict
 
 from provisioner.errors import Blame, JournalTooNew
-from provisioner.model import DeviceID, Outcome, printable
+from provisioner.model import DeviceID, Outcome, harmless_json, printable
 from provisioner.secrets import Secret
 
 SCHEMA_VERSION = 1
@@ -47,12 +47,9 @@ _AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
 _SEAL_BYTES = len(b',"hash":""}') + 64
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_AS_IT_IS = frozenset({str, int, bool, type(None)})  # most values are one of these, and exactly these
-# JSON itself escapes below 0x20. These would move a cursor, turn text round, hide, end a line, or not be UTF-8.
-_UNSAFE = re.compile(
-    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\uffff"
-    "\U000e0000-\U000e0fff]"
-)
+_AS_IT_IS = frozenset({int, bool, type(None)})  # most values are a text or one of these, and exactly these
+# Half a character (of a device's JSON, or of a file name that is no UTF-8) cannot be written to a file or a database.
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 class NotARecord(ValueError):
@@ -123,6 +120,8 @@ class Fields(TypedDict, total=False):
 
 
 _OUR_KEYS = frozenset(Fields.__annotations__)  # these need no other look
+_TIMES = ("handshake_before", "cloud_from", "last_handshake_at")  # of `evidence`
+_NUMBER_MAX = 2**53  # what every reader of JSON can hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,21 +209,20 @@ def _body(record: Record) -> bytes:
     whole.update(record.extra)
     whole["prev"] = record.prev
     text = _COMPACT.encode(whole)
-    return _UNSAFE.sub(_escaped, text)[:-1].encode()
+    return harmless_json(text)[:-1].encode()
 
 
 def _sealed(body: bytes, digest: str) -> bytes:
     return b'%b,"hash":"%b"}\n' % (body, digest.encode())
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return json.dumps(found.group())[1:-1]  # a surrogate pair where one \uXXXX is too short
-
-
 def _plain(value: object, where: str) -> JSON:
     """Copy a value into what JSON gives back on reading, so that listeners see what readers will see."""
-    if type(value) in _AS_IT_IS:
+    kind = type(value)
+    if kind in _AS_IT_IS:
         return value  # type: ignore[return-value]
+    if kind is str:
+        return _whole_characters(value)  # type: ignore[arg-type]
     result: JSON
     match value:
         case Secret():
@@ -240,7 +238,7 @@ def _plain(value: object, where: str) -> JSON:
                 raise ValueError(f"{where!r} is {value}, which JSON cannot say")
             result = float(value)
         case str():
-            result = str(value)
+            result = _whole_characters(str(value))
         case Mapping():
             result = _plain_mapping(value, where)
         case list() | tuple():
@@ -254,7 +252,11 @@ def _plain_mapping(value: Mapping[Any, object], where: str) -> dict[str, JSON]:
     for key in value:
         if not isinstance(key, str):
             raise ValueError(f"a key in {where!r} is {type(key).__name__}, not text")
-    return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+    return {_whole_characters(str(key)): _plain(item, f"{where}.{key}") for key, item in value.items()}
+
+
+def _whole_characters(text: str) -> str:
+    return text if text.isascii() or not _HALVES.search(text) else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _whole_ms(at: datetime) -> datetime:
@@ -326,6 +328,8 @@ def _parsed(line: bytes) -> dict[str, Any]:
         raise NotARecord(f"not JSON: {printable(str(error), 120)}") from None
     if not isinstance(whole, dict):
         raise NotARecord("not a JSON object")
+    if b"\\ud" in line.lower() and _HALVES.search(json.dumps(whole, ensure_ascii=False)):
+        raise NotARecord("half a character")
     return whole
 
 
@@ -354,7 +358,7 @@ _STRICT = json.JSONDecoder(object_pairs_hook=_no_key_twice, parse_constant=_no_c
 def _checked(v: int, at: datetime, whole: dict[str, Any], *, digest: str = "") -> Record:
     """Build a record from plain values; the same checks for what we write and for what we read."""
     given = dict(whole)
-    known: dict[str, Any] = {key: _take(given, key, int) for key in ("seq", "mono_ms")}
+    known: dict[str, Any] = {key: _take_number(given, key) for key in ("seq", "mono_ms")}
     known |= {key: _take(given, key, str) for key in ("run", "event", "prev")}
     if not _is_event(known["event"]):
         raise ValueError(f"{printable(known['event'])!r} is not an event: dotted, lower case, past tense")
@@ -363,7 +367,7 @@ def _checked(v: int, at: datetime, whole: dict[str, Any], *, digest: str = "") -
             known[key] = _take(given, key, str)
     for key in _NUMBERS:
         if key in given:
-            known[key] = _take(given, key, int)
+            known[key] = _take_number(given, key)
     if "device" in given:
         text = _take(given, "device", str)
         known["device"] = text if type(text) is DeviceID else DeviceID.parse(text)
@@ -375,12 +379,58 @@ def _checked(v: int, at: datetime, whole: dict[str, Any], *, digest: str = "") -
         known["blame"] = Blame(_take(given, "blame", str))
     if "evidence" in given:
         known["evidence"] = _take(given, "evidence", dict)
+        _check_times(known["evidence"])
+    _check_additions(given)
     return Record(v=v, at=at, **known, extra=given, hash=digest)
+
+
+def _check_times(evidence: dict[str, Any]) -> None:
+    """The times in evidence decide what is proven: whoever folds them may rely on them."""
+    for key in _TIMES:
+        if (text := evidence.get(key)) is not None:
+            try:
+                zone = datetime.fromisoformat(text).tzinfo
+            except (TypeError, ValueError):
+                zone = None
+            if zone is None:
+                raise ValueError(f"'{key}' in the evidence is not a time with a zone")
+
+
+def _check_additions(given: Mapping[str, Any]) -> None:
+    for key, value in given.items():
+        if value is not None and (fits := _KINDS.get(key)) and not fits(value):
+            raise ValueError(f"'{key}' is not what it is in every record of ours")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _NUMBER_MAX
+
+
+# What the annotations of `Fields` say, for those keys that `Record` has no field for: said once, checked both ways.
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "int": _is_number,
+    "float": lambda value: isinstance(value, float) or _is_number(value),
+    "Sequence[str]": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+    "Mapping[str, int]": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+}
+_KINDS = {
+    key: _FITS[getattr(kind, "__forward_arg__", str(kind)).removesuffix(" | None")]
+    for key, kind in Fields.__annotations__.items()
+    if key not in CORE
+}
 
 
 @functools.lru_cache(maxsize=256)
 def _is_event(text: str) -> bool:
     return _EVENT.fullmatch(text) is not None
+
+
+def _take_number(given: dict[str, Any], key: str) -> int:
+    value: int = _take(given, key, int)
+    if not 0 <= value <= _NUMBER_MAX:
+        raise ValueError(f"'{key}' is no number that a count or a clock could have")
+    return value
 
 
 def _take(given: dict[str, Any], key: str, kind: type) -> Any:

@@ -19,6 +19,7 @@ from functools import cache
 import trio
 
 from provisioner.errors import OperatorDeclined
+from provisioner.model import harmless
 
 _LINE_BYTES_MAX = 4096
 NO = ("n", "no", "q", "quit")
@@ -123,4 +124,4 @@ class TerminalAsk:
         return data.decode("utf-8", "replace").rstrip("\r\n")
 
     def _show(self, text: str) -> None:
-        os.write(self._out_fd, text.encode("utf-8", "replace"))
+        os.write(self._out_fd, harmless(text).encode())

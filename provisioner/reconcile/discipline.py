@@ -12,6 +12,7 @@ import csv
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import IO
 
 from provisioner.errors import ReconcileRunning, RunsFolderUnusable
 from provisioner.journal.records import JSON
+from provisioner.model import harmless, harmless_json
 from provisioner.reconcile.classes import Class, Standing
 from provisioner.reconcile.reconciler import Found
 
@@ -27,7 +29,8 @@ HEARTBEAT_NAME = "reconcile.json"
 FINDINGS_NAME = "reconcile.csv"
 COLUMNS = ("device", "class", "sentence", "action", "manifest", "tray", "slot", "outcome", "code", "run", "since",
            "owner", "wanted_owner")  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet may take for a formula, at the start of a cell; in some countries a semicolon ends one.
+_FORMULA = re.compile(r"(^|;)(\s*)(?=[=+\-@＝＋－＠])")
 
 
 @contextmanager
@@ -53,7 +56,7 @@ def beat(runs_dir: Path, said: Mapping[str, JSON]) -> None:
     """Write the heartbeat."""
     new = runs_dir / f"{HEARTBEAT_NAME}.new"
     with new.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(said, ensure_ascii=False) + "\n")
+        file.write(harmless_json(json.dumps(said, ensure_ascii=False)) + "\n")
         file.flush()
         os.fsync(file.fileno())
     new.replace(runs_dir / HEARTBEAT_NAME)
@@ -115,8 +118,8 @@ def row_of_finding(found: Found) -> tuple[object, ...]:
 
 
 def neutral(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Text that no spreadsheet takes for a formula and no terminal for a command: a cell of every table we write."""
+    return _FORMULA.sub(r"\1\2'", harmless(text).replace("\n", "\\n"))
 
 
 def words_of(kind: Class) -> str:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from provisioner.model import printable
+
+TEXT_CHARACTERS_MAX = 1_000
 _BAR_H, _ROW_H, _LABEL_W, _WIDTH = 18, 26, 230, 760
+
+
+def text(raw: str) -> str:
+    """A text from outside as it may stand in a page, in an element or an attribute."""
+    return escape(printable(raw, TEXT_CHARACTERS_MAX), quote=True)
 
 
 def bars(rows: Sequence[tuple[str, float]], *, title: str) -> str:
@@ -19,7 +27,7 @@ def bars(rows: Sequence[tuple[str, float]], *, title: str) -> str:
         y = number * _ROW_H
         width = max(1.0, (_WIDTH - _LABEL_W - 70) * value / longest)
         drawn.append(
-            f'<text x="{_LABEL_W - 8}" y="{y + 17}" text-anchor="end">{escape(label)}</text>'
+            f'<text x="{_LABEL_W - 8}" y="{y + 17}" text-anchor="end">{text(label)}</text>'
             f'<rect x="{_LABEL_W}" y="{y + 3}" width="{width:.1f}" height="{_BAR_H}"/>'
             f'<text x="{_LABEL_W + width + 6:.1f}" y="{y + 17}">{value:g}</text>'
         )
@@ -43,12 +51,12 @@ def histogram(bins: Sequence[tuple[float, int]], step: float, *, title: str, uni
         if number % max(1, len(bins) // 8) == 0:
             drawn.append(f'<text x="{x:.1f}" y="158">{low:g}</text>')
     longer = "; the last column is all that took longer" if len(bins) >= bins_max else ""
-    drawn.append(f'<text x="20" y="176">{escape(unit)}, {step:g} each{longer}</text>')
+    drawn.append(f'<text x="20" y="176">{text(unit)}, {step:g} each{longer}</text>')
     return _svg(_WIDTH, 184, title, "".join(drawn))
 
 
 def _svg(width: float, height: float, title: str, inner: str) -> str:
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title, quote=True)}">'
-        f"<title>{escape(title)}</title>{inner}</svg>"
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{text(title)}">'
+        f"<title>{text(title)}</title>{inner}</svg>"
     )

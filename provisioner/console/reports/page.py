@@ -1,19 +1,19 @@
 """A run's report as one HTML file that opens offline: no script, no font, nothing from anywhere else.
 
-Rule 1: every text from manifest, journal or cloud goes through `escape`.
+Rule 1: every text from manifest, journal or cloud goes through `text`: no markup, no control or bidi character.
 Rule 2: nothing is told by colour alone: each slot has its sign and its word, and prints in black and white.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 
-from provisioner.console.reports.charts import bars, histogram
+from provisioner.console.reports.charts import bars, histogram, text
 from provisioner.console.reports.run_report import TAKT_STEP_S, RunReport, Unit
 from provisioner.journal.records import Record
 from provisioner.model import Outcome
 
+HOLES_MAX = 1_000  # a slot without a record is shown as long as a person could count them
 SIGNS = {
     Outcome.PASS: ("✓", "pass"),
     Outcome.FAIL: ("✗", "fail"),
@@ -61,7 +61,7 @@ def as_html(report: RunReport) -> str:
 
 
 def _page(report: RunReport) -> Iterator[str]:
-    yield f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Run {escape(report.run)}</title>'
+    yield f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Run {text(report.run)}</title>'
     yield f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body>\n'
     yield from _head(report)
     yield "<h2>Trays</h2>\n"
@@ -88,10 +88,10 @@ def _head(report: RunReport) -> Iterator[str]:
         ("fail", "NOT ALL GOOD") if bad else ("unproven", "NOT ALL PROVEN") if unproven else ("pass", "ALL PROVEN")
     )
     extra = started.extra if started else {}
-    lot = f", lot {escape(str(extra['lot']))}" if extra.get("lot") else ""
-    yield f"<h1>Run {escape(report.run)}</h1>"
-    yield f'<p class="soft">Product {escape(str(extra.get("product") or "none"))}{lot}, '
-    yield f"by {escape(started.operator if started and started.operator else 'nobody named')}"
+    lot = f", lot {text(str(extra['lot']))}" if extra.get("lot") else ""
+    yield f"<h1>Run {text(report.run)}</h1>"
+    yield f'<p class="soft">Product {text(str(extra.get("product") or "none"))}{lot}, '
+    yield f"by {text(started.operator if started and started.operator else 'nobody named')}"
     yield f", {started.at:%Y-%m-%d %H:%M} UTC, {report.hours():.2f} h</p>\n" if started else "</p>\n"
     if report.finished is None:
         yield '<p class="verdict unproven">This run has not finished: this is what its journal says so far.</p>'
@@ -107,22 +107,21 @@ def _head(report: RunReport) -> Iterator[str]:
 
 def _tray(name: str, units: list[Unit], listed: int) -> Iterator[str]:
     passed = sum(unit.outcome is Outcome.PASS for unit in units)
-    yield f"<h3>{escape(name)} <span class='soft'>{passed} of {listed} pass</span></h3><div class='map'>"
+    yield f"<h3>{text(name)} <span class='soft'>{passed} of {listed} pass</span></h3><div class='map'>"
     by_slot: dict[int, list[Unit]] = {}
     for unit in units:
         by_slot.setdefault(unit.slot, []).append(unit)
-    last = max([*by_slot, min(listed, 1000)], default=0)
-    for slot in range(1, last + 1):
+    for slot in sorted({*by_slot, *range(1, min(listed, HOLES_MAX) + 1)}):
         yield from (_slot(unit) for unit in by_slot.get(slot, [])) if slot in by_slot else [_hole(slot)]
     yield "</div>\n"
 
 
 def _slot(unit: Unit) -> str:
     sign, word = SIGNS[unit.outcome]
-    title = escape(f"{unit.device} {unit.code}".strip(), quote=True)
+    title = text(f"{unit.device} {unit.code}".strip())
     kind = word.split()[0] if unit.outcome in (Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN) else "none"
     return (
-        f'<div class="slot {kind}" title="{title}"><b>{sign}</b>{unit.slot} {word}<br>…{escape(unit.device[-4:])}</div>'
+        f'<div class="slot {kind}" title="{title}"><b>{sign}</b>{unit.slot} {word}<br>…{text(unit.device[-4:])}</div>'
     )
 
 
@@ -139,9 +138,9 @@ def _attention(report: RunReport) -> Iterator[str]:
     yield "<table><tr><th>Tray</th><th class='n'>Slot</th><th>Device</th><th></th><th>Why</th>"
     yield "<th class='do'>What to do</th></tr>"
     for unit in bad:
-        yield f"<tr><td class='w'>{escape(unit.tray)}</td><td class='n'>{unit.slot}</td>"
-        yield f"<td><code>{escape(unit.device)}</code></td><td class='w'>{SIGNS[unit.outcome][1]}</td>"
-        yield f"<td>{escape(unit.code)}</td><td>{escape(unit.remedy)}</td></tr>"
+        yield f"<tr><td class='w'>{text(unit.tray)}</td><td class='n'>{unit.slot}</td>"
+        yield f"<td><code>{text(unit.device)}</code></td><td class='w'>{SIGNS[unit.outcome][1]}</td>"
+        yield f"<td>{text(unit.code)}</td><td>{text(unit.remedy)}</td></tr>"
     yield "</table>\n"
 
 
@@ -155,9 +154,9 @@ def _yields(report: RunReport) -> Iterator[str]:
     yield "<th class='n'>Median visit</th><th></th></tr>"
     for name, one in sorted(report.stations.items()):
         median = f"{sorted(one.seconds)[len(one.seconds) // 2]:.1f} s" if one.seconds else ""
-        yield f"<tr><td>{escape(name)}</td><td class='n'>{one.visits}</td><td class='n'>{one.good}</td>"
+        yield f"<tr><td>{text(name)}</td><td class='n'>{one.visits}</td><td class='n'>{one.good}</td>"
         yield f"<td class='n'>{_percent(one.good, one.visits)}</td><td class='n'>{median}</td>"
-        yield f"<td>{'drained: ' + escape(one.drained) if one.drained else ''}</td></tr>"
+        yield f"<td>{'drained: ' + text(one.drained) if one.drained else ''}</td></tr>"
     yield "</table>\n"
 
 
@@ -174,7 +173,7 @@ def _hand_over(report: RunReport) -> Iterator[str]:
         ("Journal", f"{report.records} records, last hash {report.last.hash[:16] if report.last else ''}…"),
         ("Tool, host", f"{extra.get('tool') or ''} on {extra.get('host') or ''}"),
     ):
-        yield f"<tr><th>{name}</th><td>{escape(value)}</td></tr>"
+        yield f"<tr><th>{name}</th><td>{text(value)}</td></tr>"
     yield "</table>\n<h3>What stopped the line</h3>\n"
     if not report.stops:
         yield "<p>Nothing.</p>"
@@ -188,7 +187,7 @@ def _hand_over(report: RunReport) -> Iterator[str]:
 def _stop(record: Record) -> str:
     what = f"{record.event} {record.station or ''}"
     why = f"{record.code or ''} {record.detail or ''}"
-    return f"<tr><td>{record.at:%H:%M:%S}</td><td>{escape(what)}</td><td>{escape(why)}</td></tr>"
+    return f"<tr><td>{record.at:%H:%M:%S}</td><td>{text(what)}</td><td>{text(why)}</td></tr>"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from provisioner.console.reports.run_report import RunReport, Unit
-from provisioner.model import Outcome
+from provisioner.model import Outcome, harmless_json, printable
 from provisioner.reconcile.discipline import neutral
 
 COLUMNS = ("run", "tray", "slot", "device", "outcome", "first_pass", "carried", "code", "owner", "visits", "stations",
            "seconds", "at", "remedy")  # fmt: skip
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_XML_CHARACTERS_MAX = 2_000
 
 
 def rows_of(report: RunReport) -> list[dict[str, object]]:
@@ -59,7 +58,7 @@ def as_csv(report: RunReport) -> str:
 
 def as_json(report: RunReport) -> str:
     """The whole report as one object."""
-    return json.dumps(object_of(report), ensure_ascii=False, indent=1) + "\n"
+    return harmless_json(json.dumps(object_of(report), ensure_ascii=False, indent=1)) + "\n"
 
 
 def object_of(report: RunReport) -> dict[str, Any]:
@@ -127,4 +126,5 @@ _COUNTED: dict[str, tuple[Outcome | None, ...]] = {
 
 
 def _xml(text: str) -> str:
-    return _NOT_XML.sub("?", text)
+    """What XML cannot say, it cannot say as a number either: so it stands there as in a terminal."""
+    return printable(text, _XML_CHARACTERS_MAX)
