@@ -406,16 +406,25 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _NUMBER_MAX
 
 
-# What the annotations of `Fields` say, for those keys that `Record` has no field for: said once, checked both ways.
-_FITS: dict[str, Callable[[Any], bool]] = {
-    "str": lambda value: isinstance(value, str),
-    "int": _is_number,
-    "float": lambda value: isinstance(value, float) or _is_number(value),
-    "Sequence[str]": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
-    "Mapping[str, int]": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
-}
+def _fitting(kind: str) -> Callable[[Any], bool]:
+    """What an annotation of `Fields` says, as a question to a value that came from JSON."""
+    kind = kind.removesuffix(" | None")
+    if kind.startswith("Sequence["):
+        each = _fitting(kind.removeprefix("Sequence[")[:-1])
+        return lambda value: isinstance(value, list) and all(map(each, value))
+    if kind.startswith("Mapping[str, "):
+        each = _fitting(kind.removeprefix("Mapping[str, ")[:-1])
+        return lambda value: isinstance(value, dict) and all(map(each, value.values()))
+    return {
+        "str": lambda value: isinstance(value, str),
+        "int": _is_number,
+        "float": lambda value: isinstance(value, float) or _is_number(value),
+    }[kind]
+
+
+# For those keys that `Record` has no field for: their types are said once, and checked both ways.
 _KINDS = {
-    key: _FITS[getattr(kind, "__forward_arg__", str(kind)).removesuffix(" | None")]
+    key: _fitting(getattr(kind, "__forward_arg__", str(kind)))
     for key, kind in Fields.__annotations__.items()
     if key not in CORE
 }

@@ -38,9 +38,10 @@ def test_layouts_of_the_settings_and_of_single_trays(fold):
     assert [(tray.rows, tray.columns) for tray in maps.values()] == [(2, 2), (1, 4)]
 
 
-@pytest.mark.parametrize("junk", ["x", "0x3", 7, None, {"A": 3}])
+@pytest.mark.parametrize("junk", ["x", "0x3", "7", None, ""])
 def test_a_layout_that_is_none_is_five_by_ten(fold, junk):
-    told = {"trays": {"A": 4}, "devices": 4, "stations": [], "layout": junk, "layouts": junk, "slots": junk}
+    told = {"trays": {"A": 4}, "devices": 4, "stations": [], "layout": junk, "layouts": {"A": junk or ""},
+            "slots": {"A": junk or ""}}  # fmt: skip
 
     tray = fold(started=("run.started", told)).roll.maps["A"]
 
