@@ -417,6 +417,7 @@ def _fitting(kind: str) -> Callable[[Any], bool]:
         return lambda value: isinstance(value, dict) and all(map(each, value.values()))
     return {
         "str": lambda value: isinstance(value, str),
+        "bool": lambda value: isinstance(value, bool),
         "int": _is_number,
         "float": lambda value: isinstance(value, float) or _is_number(value),
     }[kind]
