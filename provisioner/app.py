@@ -151,7 +151,7 @@ async def run(
             journal.subscribe(listener)
         earlier = read_earlier_runs(prepared, journal, outside.disk)
         ways = Ways(outside.orders, outside.scans)
-        async with live_page(page, screen, journal, prepared.manifest, ways):
+        async with live_page(page, screen, journal, prepared, ways):
             _say_started(prepared, journal, earlier, counted_today(prepared.job.runs_dir, run_id, outside.wall()))
             desk = _scan_desk(prepared, journal, ledger, outside.orders) if prepared.job.scanner else None
             code = ExitCode.OUR_BUG

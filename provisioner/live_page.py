@@ -5,7 +5,7 @@ Rule 1: whatever the page does, the line does not wait for it; what it asks of t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +15,15 @@ from provisioner.cloud.client import CloudClient
 from provisioner.console.board import Gauges
 from provisioner.console.view import Screen
 from provisioner.errors import NoStationForScan, ScanRefused
+from provisioner.job import Prepared
 from provisioner.journal.writer import Journal
 from provisioner.line.air import Suffixes
 from provisioner.line.labels import Labels
-from provisioner.line.manifest import Manifest
 from provisioner.line.orders import Act, Order, Orders
 from provisioner.line.scan_desk import Answer, Scan, Scans
 from provisioner.line.scan_text import Command, Framing, Ordered
 from provisioner.model import DeviceID
+from provisioner.scanner.sheet import command_sheet, page
 
 if TYPE_CHECKING:
     from provisioner.console.web.server import Address
@@ -46,7 +47,7 @@ class Ways:
 
 @asynccontextmanager
 async def live_page(
-    address: Address | None, screen: Screen, journal: Journal, manifest: Manifest, ways: Ways
+    address: Address | None, screen: Screen, journal: Journal, prepared: Prepared, ways: Ways
 ) -> AsyncIterator[None]:
     """Serve the page for the length of the block; without an address there is none."""
     if address is None:
@@ -57,11 +58,11 @@ async def live_page(
     from provisioner.console.web.pages import Desk, page_app
     from provisioner.console.web.server import served
 
-    people = _People(manifest, ways)
+    people = _People(prepared, ways)
     feed = Feed(screen, journal.mono_ms, ways.gauges)
     journal.subscribe(feed.notice)
     life = LifeDesk(journal.path.parent.parent, lambda: journal.path, people.find)
-    desk = Desk(order=ways.orders.give, scan=people.scan, find=people.find, life=life.life)
+    desk = Desk(order=ways.orders.give, scan=people.scan, find=people.find, life=life.life, sheet=people.sheet)
     async with served(page_app(feed, address.guard, desk, run=lambda: journal.run_id), feed, address):
         yield
 
@@ -72,18 +73,28 @@ _ACTS = {Command.STOP: Act.STOP, Command.HOLD: Act.HOLD, Command.RESUME: Act.RES
 class _People:
     """What people at the page scan and look for."""
 
-    def __init__(self, manifest: Manifest, ways: Ways) -> None:
-        self._manifest = manifest
+    def __init__(self, prepared: Prepared, ways: Ways) -> None:
+        scanner = prepared.settings.scanner
+        self._prepared = prepared
+        self._framing = Framing(scanner.prefix, scanner.suffix, scanner.command_prefix)
         self._ways = ways
 
     @cached_property
     def _labels(self) -> Labels:
-        return Labels(self._manifest, Suffixes(self._manifest), Framing(), setup_prefix="Photon-")
+        """Made at the first scan: the index of a large manifest takes a moment."""
+        if self._ways.scans.desk is not None:
+            return self._ways.scans.desk.labels
+        manifest = self._prepared.manifest
+        return Labels(manifest, Suffixes(manifest), self._framing, setup_prefix=self._prepared.settings.softap.prefix)
+
+    def sheet(self, names: Sequence[str]) -> str:
+        """The command barcodes of this site. Raises ValueError for a name a barcode cannot say."""
+        return page(command_sheet(prefix=self._framing.command_prefix, operators=names))
 
     def find(self, text: str) -> DeviceID | None:
         """The device that a label names, if this manifest lists it."""
         try:
-            return self._labels.resolve(text.strip()).device
+            return self._labels.resolve(self._framing.text_of(text)).device
         except ScanRefused:
             return None
 
@@ -108,10 +119,8 @@ class _People:
         return answer | ({"operator": ordered.operator} if ordered is not None and ordered.operator else {})
 
     def _command(self, text: str) -> Ordered | None:
-        desk = self._ways.scans.desk
-        framing = desk.labels.framing if desk is not None else Framing()
         try:
-            return framing.command_of(framing.text_of(text))
+            return self._framing.command_of(self._framing.text_of(text))
         except ScanRefused:
             return None
 

@@ -63,6 +63,15 @@ def pace_words(screen: Screen, now_ms: int) -> list[str]:
     return words
 
 
+def queue_words(screen: Screen, now_ms: int) -> list[str]:
+    """What waits for its proof, and how long the oldest has; nothing if nothing does."""
+    oldest, waiting = screen.proofs.oldest, len(screen.proofs.queue)
+    if oldest is None:
+        return []
+    since_s = (now_ms - oldest.mono_ms) / 1000
+    return [f"{waiting} waiting for proof", f"oldest unproven {where(oldest.tray, oldest.slot, None)} {about(since_s)}"]
+
+
 def shown_as(outcome: Outcome, screen: Screen) -> str:
     """The word for an outcome; an import has proved nothing, so its PASS is IN PRODUCT."""
     return "IN PRODUCT" if screen.import_only and outcome is Outcome.PASS else word_of(outcome)

@@ -23,7 +23,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from provisioner.console.lines import because, clock, line_of, pace_words, progress, safe, shown_as, where
+from provisioner.console.lines import because, clock, line_of, pace_words, progress, queue_words, safe, shown_as, where
 from provisioner.console.stage_words import refusal
 from provisioner.console.tally import OUTCOMES, State, Tally, Trouble, word_of
 from provisioner.console.terminal_stations import CHIPS, TONES, failure_line, panels, station_lines
@@ -177,7 +177,7 @@ def frame(screen: Screen, now_ms: int, width: int, height: int, *, ascii_only: b
     if screen.scanner and screen.finished is None:
         return _fitted(_scan_lines(screen, now_ms, width, height, ascii_only=ascii_only), screen, width, height)
     lines = [*_banner(headline(screen), now_ms, width), Text(), _chips(screen)]
-    lines += [Text("   ".join(["", *pace_words(screen, now_ms)]))]
+    lines += [Text("   ".join(["", *pace_words(screen, now_ms), *queue_words(screen, now_ms)]))]
     room = max(2, height - len(lines) - 3)  # two titles and the footer
     stations = [station_lines(screen, station, now_ms) for station in screen.stations.values()]
     rows = [row for pair in stations for row in pair]

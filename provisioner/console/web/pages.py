@@ -7,9 +7,11 @@ Rule 2: what a person posts is carried out or refused at once, in words with wha
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 import trio
@@ -24,8 +26,10 @@ from provisioner.console.web.guard import Guard
 from provisioner.errors import AnotherRun, NotRunning, OrderRefused, ProvisionerError
 from provisioner.line.orders import Act, Order
 from provisioner.model import DeviceID, printable
+from provisioner.scanner.sheet import command_sheet, page
 
 BODY_BYTES_MAX: Final = 4096
+BADGES_MAX: Final = 40
 STALL_S: Final = 20.0  # a reader that takes nothing for so long has gone
 HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -62,6 +66,7 @@ class Desk:
     scan: Callable[[str, str | None, str | None], Mapping[str, object]] | None = None
     find: Callable[[str], DeviceID | None] = lambda _: None
     life: Callable[[str], Awaitable[Mapping[str, object]]] | None = None
+    sheet: Callable[[Sequence[str]], str] = field(default=lambda names: page(command_sheet(operators=names)))
 
 
 def page_app(feed: Feed, guard: Guard, desk: Desk, *, run: Callable[[], str]) -> ASGIApp:
@@ -86,7 +91,8 @@ class _Guarded:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                own = {name for name, _ in message.get("headers", [])}
+                extra = [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in own]
                 message["headers"] = [*message.get("headers", []), *extra]
             await send(message)
 
@@ -111,6 +117,7 @@ class _Pages:
         """All routes."""
         return [
             Route("/", self.file),
+            Route("/sheet", self.sheet),
             Route("/{name:str}", self.file),
             Route("/api/me", self.me),
             Route("/api/state", self.state),
@@ -130,6 +137,19 @@ class _Pages:
             return _refusal(404, "not_there", "Open the page by the address that the program printed.")
         body, kind = found
         return Response(body, media_type=kind)
+
+    async def sheet(self, request: Request) -> Response:
+        """The command barcodes to print, with a badge for every `name`. It says nothing of any run."""
+        try:
+            text = self._desk.sheet(
+                [name for name in request.query_params.getlist("name") if name.strip()][:BADGES_MAX]
+            )
+        except ValueError as error:
+            return _refusal(400, "not_understood", printable(str(error), 200))
+        # Its one style element is its own, and named by its hash: nothing else in it can be anything but text.
+        style = b64encode(sha256(text.partition("<style>")[2].partition("</style>")[0].encode()).digest()).decode()
+        policy = f"default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'"
+        return Response(text, media_type="text/html; charset=utf-8", headers={"content-security-policy": policy})
 
     async def me(self, request: Request) -> Response:
         """What this browser may do."""

@@ -8,6 +8,8 @@ import pytest
 
 from provisioner.console.stage import Bin, Kind, Led
 from provisioner.console.station_view import Verdict
+from provisioner.console.tally import OUTCOMES, word_of
+from provisioner.console.verdict import headline
 from provisioner.console.web import static_folder
 from provisioner.errors import ProvisionerError
 from provisioner.line.orders import Act
@@ -89,6 +91,45 @@ def test_every_headline_has_its_words(fold):
     for key in heads:
         assert {f"head.{key}.do", f"head.{key}.why"} <= set(WORDS)
     assert {"running", "held", "stopping", "finished_pass", "finished_fail", "interrupted"} <= heads
+
+
+def test_the_terminals_headline_and_the_pages_are_one(fold):
+    """Every headline that some run has: its word is the catalogue's, gaps filled."""
+    held = ("line.held", {"code": "cloud_unreachable", "blame": "site"})
+    drained = ("station.drained", {"station": "ST1", "code": "adapter_unavailable"})
+    both = [drained, ("station.drained", {"station": "ST2", "code": "adapter_unavailable"})]
+    ends = [("device.confirmed", {"device": number, "outcome": "pass"}) for number in range(1, 6)]
+    finished = ("run.finished", {"outcome": "pass"})
+
+    def ended(event, outcome):
+        return [*ends[:4], (event, {"device": 5, "outcome": outcome, "code": "x"}), finished]
+
+    imported = ("run.started", {"command": "import", "trays": {"T-0001": 1}, "devices": 1, "stations": []})
+    refused = [("device.refused", {"device": 1, "outcome": "fail", "code": "x"}), finished]
+    screens = [
+        fold(started=None), fold(), fold(held), fold(drained), fold(*both), fold(("run.stopping", {})),
+        fold(("import.intended", {"tray": "T-0001"})), fold(*ends, finished), fold(*ended("device.failed", "fail")),
+        fold(*ended("device.unknown", "unknown")), fold(*ended("device.skipped", "skipped")), fold(finished),
+        fold(*ends, held, ("run.finished", {"outcome": "aborted"})), fold(("run.finished", {"outcome": "aborted"})),
+        fold(("run.finished", {"outcome": "aborted", "code": "input_refused"})),
+        fold(("run.finished", {"outcome": "aborted", "code": "our_bug"})),
+        fold(*refused, started=imported), fold(("device.imported", {"device": 1}), finished, started=imported),
+        fold(finished, started=("run.started", {"trays": {}, "devices": 0, "stations": []})),
+    ]  # fmt: skip
+    seen = set()
+    for screen in screens:
+        head = headline(screen)
+        seen.add(head.key)
+        word = WORDS[f"head.{head.key}"]["en"].format(count=head.count, names=head.names)
+        assert word == head.word
+
+    assert len(seen) >= 17
+
+
+def test_the_terminals_words_for_outcomes_are_the_pages():
+    for outcome in OUTCOMES:
+        assert WORDS[f"word.{outcome.value}"]["en"] == word_of(outcome)
+        assert WORDS[f"trouble.{word_of(outcome)}"]["en"] == word_of(outcome) if word_of(outcome) != "PASS" else True
 
 
 def test_every_failure_has_its_cause_and_its_remedy_in_every_language():

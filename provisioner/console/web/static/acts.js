@@ -17,7 +17,8 @@ export function say(kind, title, text = '') {
     h('div', {}, h('b', {}, title), text ? h('p', {}, text) : null),
     h('button', { class: 'quiet', 'aria-label': t('close'), onclick: () => note.remove() }, '×'));
   notes.append(note);
-  while (notes.children.length > 3) notes.firstChild.remove();
+  const most = location.hash.startsWith('#/station/') ? 1 : 3; // a station's verdict is not to be covered
+  while (notes.children.length > most) notes.firstChild.remove();
   setTimeout(() => note.remove(), SHOWN_MS);
 }
 

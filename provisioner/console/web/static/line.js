@@ -2,7 +2,7 @@
 
 import { h, keyed, mark, part as share, put } from './dom.js';
 import { named, now, part, state } from './link.js';
-import { order, relabel } from './acts.js';
+import { operator, order, relabel } from './acts.js';
 import { miniMap } from './trays.js';
 import { cause, clock, percent, place, remedy, seconds, t, time } from './words.js';
 
@@ -11,7 +11,7 @@ const MANY = 12;
 const SIGNS = { pass: '✓', fail: '✕', unknown: '?', skipped: '–', left: '·' };
 
 export function lineView() {
-  const parts = [banner(), counts(), gauges(), stations(), trays(), failures()];
+  const parts = [banner(), counts(), gauges(), stations(), trays(), failures(), codes()];
   const element = h('main', { class: 'line', id: 'main', tabindex: -1 }, parts.map((each) => each.element));
   const update = (names, whole) => parts.forEach((each) => each.update(names, whole));
   return { element, update, tick: () => parts.forEach((each) => each.tick?.()) };
@@ -32,7 +32,7 @@ function banner() {
       if (!head) return;
       mark(element, 'data-tone', head.tone);
       put(word, t(`head.${head.key}`, head));
-      put(why, head.trouble ? `${head.key === 'running_without' ? `${head.names}: ` : ''}${cause(head.trouble.code)}` : t(`head.${head.key}.why`, { ...head, text: head.why }));
+      put(why, head.trouble ? `${head.key === 'running_without' ? t('without', head) : ''}${cause(head.trouble.code)}` : t(`head.${head.key}.why`, { ...head, text: head.why }));
       const text = head.trouble ? remedy(head.trouble) : t(`head.${head.key}.do`, head);
       put(todo, text ? `➜ ${text}` : '');
       const run = part('run');
@@ -206,6 +206,17 @@ function failures() {
           h('span', { class: 'todo' }, `➜ ${remedy(trouble)}`),
           trouble.bin ? h('span', { class: 'tobin' }, `${t('bin')} ${trouble.bin}`) : null),
       }), () => {});
+    },
+  };
+}
+
+// What to print and hang up at a station: the commands as barcodes, and a badge of whoever works here.
+function codes() {
+  const link = h('a', { href: '/sheet', target: '_blank', rel: 'noopener' }, t('codes'));
+  return {
+    element: h('section', { class: 'codes' }, link),
+    update() {
+      mark(link, 'href', operator() ? `/sheet?name=${encodeURIComponent(operator())}` : '/sheet');
     },
   };
 }

@@ -3,7 +3,8 @@
 // what no person types as fast. The same rules as at the terminal (provisioner/scanner/wedge.py).
 
 const FAST_MS = 60; // scanners send a character every 1-50 ms; a person's fastest keys are some 80 ms apart
-const QUIET_MS = 300; // the end of a scan without an end
+const QUIET_MS = 300; // in a field: what comes later is another text
+const OVER_MS = 800; // the end of a scan without an end; a busy computer may stop for a while in the midst of one
 const TYPING_MS = 5000; // a person who types a label looks up from time to time
 const LABEL_MIN = 3;
 const LABEL_MAX = 256;
@@ -62,7 +63,7 @@ function key(event) {
   text = (text + event.key).slice(-LABEL_MAX);
   lastAt = event.timeStamp;
   clearTimeout(silence);
-  silence = setTimeout(() => (isFast() && text.length > LABEL_MIN ? whole() : null), QUIET_MS);
+  silence = setTimeout(() => (isFast() && text.length > LABEL_MIN ? whole() : null), OVER_MS);
 }
 
 export const install = () => window.addEventListener('keydown', key, { capture: true });
