@@ -8,12 +8,12 @@ Rule 2: the serial's last characters name the setup network to look for, and not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from provisioner.errors import LabelAmbiguous, NotInManifest, ScanGlued, ScanPartial, ScanRefused, ScanWrongLayout
 from provisioner.line.air import Suffixes, serial_suffix
 from provisioner.line.scan_text import Framing, on_other_keyboards
-from provisioner.line.tray import Manifest
+from provisioner.line.tray import Manifest, TrayDevices
 from provisioner.line.visit import Wanted
 from provisioner.model import DeviceID, ListedDevice, printable
 
@@ -101,7 +101,7 @@ class Labels:
         trays = trays or [tray for tray in self._manifest.trays if _same(tray.id, name)]
         if len(trays) > 1:
             raise LabelAmbiguous(f"{len(trays)} trays are called {printable(name)} but for the case of letters")
-        return next((device for tray in trays for device in tray.devices if device.slot == int(slot)), None)
+        return _in_slot(trays[0].devices, int(slot)) if trays else None
 
     # --- what is wrong with it ---
 
@@ -144,6 +144,14 @@ class Labels:
         return any(
             (device.serial or "").upper().endswith(text.upper()) for device in self.suffixes.candidates(text[-4:])
         )
+
+
+def _in_slot(devices: Sequence[ListedDevice], slot: int) -> ListedDevice | None:
+    """Most trays list their slots in order; a row costs more to make than to count."""
+    if 0 < slot <= len(devices) and devices[slot - 1].slot == slot:
+        return devices[slot - 1]
+    slots = devices.slots if isinstance(devices, TrayDevices) else [device.slot for device in devices]
+    return devices[slots.index(slot)] if slots is not None and slot in slots else None
 
 
 def _same(one: str | None, other: str) -> bool:

@@ -45,6 +45,10 @@ async def scans_from_terminal(
     `alone`: nothing else scans, so where a pipe ends no more will come. `ask` is who asks a person at this terminal
     meanwhile: its questions are answered by key, or by the label of the board they are about.
     """
+    if fd == 0 and sys.stdin is None:  # it was closed before we began: 0 may be another file by now
+        if alone:
+            desk.no_more()
+        return
     if not is_ours(fd):
         await _scans_from_lines(desk, fd)
         if alone:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,7 +13,7 @@ from provisioner.line.scan_desk import Scan
 from provisioner.line.scan_text import Framing
 from provisioner.model import printable
 from provisioner.scanner.device import scans_from_device
-from provisioner.scanner.terminal import scans_from_terminal
+from provisioner.scanner.terminal import is_ours, scans_from_terminal
 
 ROWS_KEPT_MAX = 1000
 
@@ -81,6 +80,6 @@ async def try_out(tryout: Tryout, *, device: str | None, baud: int) -> None:
         if device is not None:
             tryout.say(f"Reading {device}. Ctrl-C ends this.")
             await scans_from_device(tryout, device, station=None, baud=baud)
-        if sys.stdin.isatty():
+        if is_ours(0):
             tryout.say("Scan something. Ctrl-C ends this.")
         await scans_from_terminal(tryout, interrupt=scope.cancel)

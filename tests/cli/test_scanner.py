@@ -61,6 +61,15 @@ def test_labels_from_a_pipe_are_told_what_they_mean(scanner):
     assert said[2].endswith("the command STOP")
 
 
+def test_a_closed_standard_input_has_no_labels(scanner):
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m provisioner scanner try --json <&-', sys.executable],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"scans": []})
+
+
 def test_as_json_there_is_one_object(scanner):
     done = scanner("try", "--json", stdin="PVCTLSTOP\nabc\n")
 
