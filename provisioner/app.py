@@ -42,7 +42,6 @@ from provisioner.errors import (
 )
 from provisioner.job import Prepared, RunSecrets, serial_scanners_of, stations_of
 from provisioner.journal.disk import REAL_DISK, Disk
-from provisioner.journal.reader import after_newest
 from provisioner.journal.writer import Journal, new_run_id, open_journal
 from provisioner.line.air import Suffixes
 from provisioner.line.importer import Membership, TrayPlan
@@ -125,7 +124,7 @@ async def run(
     """
     stop = stop or Stop()
     secrets = RunSecrets.of(prepared)
-    run_id = outside.name_run(after_newest(prepared.job.runs_dir, outside.wall()), outside.dice)
+    run_id = outside.name_run(outside.wall(), outside.dice)
     screen = Screen()
     switchers = _switchers(prepared, outside)
     dialogue = any(getattr(factory, "uses_terminal", False) for factory in switchers.values())

@@ -21,7 +21,6 @@ from provisioner.app import BREAKER_FILE, Outside
 from provisioner.cloud.client import CloudClient, open_cloud
 from provisioner.console.stopped import counted
 from provisioner.errors import CloudError, ExitCode, InputRefused, JournalLocked, OutOfBudget, ProvisionerError
-from provisioner.journal.reader import after_newest
 from provisioner.journal.records import JSON
 from provisioner.journal.writer import Journal, open_journal
 from provisioner.reconcile.classes import Class, Night, Standing
@@ -215,7 +214,7 @@ async def _products(night: _Night, cloud: CloudClient) -> list[Product]:
 async def _repair(night: _Night, cloud: CloudClient, morning: Morning) -> bool:
     """Carry the plan out in a run of its own; False where a shift is writing, and nothing was done."""
     outside, job = night.outside, night.job
-    run_id = outside.name_run(after_newest(job.runs_dir, outside.wall()), outside.dice)
+    run_id = outside.name_run(outside.wall(), outside.dice)
     try:
         with open_journal(
             job.runs_dir, run_id, wall=outside.wall, mono=trio.current_time, disk=outside.disk

@@ -27,7 +27,6 @@ from provisioner.errors import (
     NotInCloud,
     ProvisionerError,
 )
-from provisioner.journal.reader import after_newest
 from provisioner.journal.writer import Journal, Scribe, open_journal
 from provisioner.line.rows import why_of
 from provisioner.model import CloudDevice, DeviceID
@@ -70,7 +69,7 @@ async def restore(job: UndoJob, outside: Outside) -> Undone:
     if ref is None:
         raise InputRefused("no product is named", remedy="Name it with --product, or `product:` in the settings.")
     secret = source.client_secret(settings.cloud)
-    undone = Undone(outside.name_run(after_newest(job.runs_dir, outside.wall()), outside.dice))
+    undone = Undone(outside.name_run(outside.wall(), outside.dice))
     with open_journal(
         job.runs_dir, undone.run_id, wall=outside.wall, mono=trio.current_time, disk=outside.disk
     ) as journal:

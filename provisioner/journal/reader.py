@@ -12,7 +12,7 @@ import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -206,19 +206,6 @@ def is_shift(run: RunFolder) -> bool:
     except JournalError:
         return True
     return first is not None and first.extra.get("command") not in ("reconcile", "restore")
-
-
-def after_newest(runs_dir: Path, now: datetime) -> datetime:
-    """The time to name a new run by: now, but later than every run there is. Names are the order of runs, and a clock
-    that was a day ahead, or was set back, must not make the newest run an old one."""
-    try:
-        stamps = [found.group(1) for name in os.listdir(runs_dir) if (found := _STAMPED.fullmatch(name))]
-    except OSError:  # not there yet; whatever else is wrong with it is said by whoever opens the journal
-        return now
-    if not stamps:
-        return now
-    newest_at = datetime.strptime(max(stamps), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    return max(now, newest_at + timedelta(seconds=1))
 
 
 def began_in(run_id: str) -> str:

@@ -105,6 +105,21 @@ async def test_a_product_of_another_platform_is_refused_without_a_write(bench):
     assert bench.called("/devices") == []
 
 
+@pytest.mark.parametrize("known", ["elsewhere", "nowhere"])
+async def test_a_product_that_these_credentials_do_not_show_is_refused_without_a_write(bench, known):
+    """F38: the wrong product, or the right one of another cloud (staging)."""
+    if known == "elsewhere":
+        bench.cloud.add_product(78, "other-product")
+    manifest = bench.folder / "m.yaml"
+    manifest.write_text(manifest.read_text().replace("tempmon-v100", "other-product"))
+
+    said = await bench.run("run", "m.yaml")
+
+    assert said.code == 2
+    assert "product_unknown: " in said.err
+    assert [call for call in bench.calls if not call.startswith("GET ") and "/oauth/" not in call] == []
+
+
 # --- credentials ---
 
 
