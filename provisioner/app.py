@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import platform
 import random
-import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING
 import trio
 from rich.console import Console
 
+from provisioner import signals
 from provisioner.cloud.client import CloudClient, open_cloud
 from provisioner.cloud.payloads import ProductInfo
 from provisioner.console.terminal import shown
@@ -122,7 +122,19 @@ async def run(
     Raises InputRefused and JournalError before any device or product is touched; what happens later stands in the
     journal and in the exit code.
     """
-    stop = stop or Stop()
+    async with signals.heard() as arrivals:  # from before the first record to after the last word
+        return await _run(prepared, outside, arrivals, console=console, stop=stop or Stop(), page=page)
+
+
+async def _run(
+    prepared: Prepared,
+    outside: Outside,
+    arrivals: AsyncIterator[int],
+    *,
+    console: Console,
+    stop: Stop,
+    page: Address | None,
+) -> RunEnd:
     secrets = RunSecrets.of(prepared)
     run_id = outside.name_run(outside.wall(), outside.dice)
     screen = Screen()
@@ -137,7 +149,6 @@ async def run(
             disk=outside.disk,
             operator=prepared.settings.operator,
         ) as journal,
-        trio.open_signal_receiver(*stop_signals()) as arrivals,  # from before the first record to after the last
         configure_logs(journal.path.with_name("debug.jsonl")),
         shown(screen, console=console, now_ms=journal.mono_ms, dialogue=dialogue) as display,
     ):
@@ -232,12 +243,6 @@ async def _work(
             scans=desk,
         )
         return await run_line(parts, stop, import_only=import_only)
-
-
-def stop_signals() -> list[signal.Signals]:
-    """What asks a run to end: Ctrl-C, a service manager, a terminal that is closed (unless `nohup` said otherwise)."""
-    wished = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    return [one for one in wished if signal.getsignal(one) is not signal.SIG_IGN]
 
 
 @asynccontextmanager

@@ -15,9 +15,9 @@ LAYERS = {
         "line.scan_text"],
     3: ["settings", "pacing", "line.manifest", "line.steps", "line.proof", "softap.protocol", "softap.reply_buffer",
         "softap.wifi_password", "scanner.wedge", "cloud.payloads", "cloud.refusals", "journal.records"],
-    4: ["cloud.*", "softap.*", "network.*", "journal.*", "logs", "line.rows", "console.tally", "console.view",
-        "console.verdict", "console.station_view", "console.tray_map", "console.proofs", "console.curve",
-        "console.stage", "console.roll", "scanner.code128", "scanner.sheet"],
+    4: ["cloud.*", "softap.*", "network.*", "journal.*", "logs", "signals", "line.rows", "console.tally",
+        "console.view", "console.verdict", "console.station_view", "console.tray_map", "console.proofs",
+        "console.curve", "console.stage", "console.roll", "scanner.code128", "scanner.sheet"],
     5: ["line.ledger", "line.air", "line.hold", "line.uplink"],
     6: ["line.lookups", "line.claim_codes", "line.waiting_room", "line.newest"],
     7: ["line.importer", "line.visit", "line.confirmer"],
@@ -75,6 +75,7 @@ ONLY_IN = {
 NURSERIES = {
     "line.scheduler",
     "app",
+    "signals",  # for what comes too late
     "cli_console",
     "demo.run",
     "demo.virtual",
