@@ -37,6 +37,7 @@ from provisioner.errors import (
     CloudError,
     ExitCode,
     InputRefused,
+    JournalCut,
     SwitchError,
     WrongPlatform,
 )
@@ -159,6 +160,7 @@ async def _run(
         )
         for listener in (ledger.see, screen.see, display.see):
             journal.subscribe(listener)
+        journal.when_broken(screen.end_unrecorded)
         earlier = read_earlier_runs(prepared, journal, outside.disk)
         ways = Ways(outside.orders, outside.scans)
         async with live_page(page, screen, journal, prepared, ways):
@@ -407,3 +409,5 @@ def _say_started(
         journal.append("journal.copy_left_out", detail=f"the folder {folder} holds a copy of another run's journal")
     for run_id, cut in earlier.torn.items():
         journal.append("journal.torn_tail_cut", detail=f"the last record of {run_id} was torn by a crash", bytes=cut)
+    for doubt in earlier.cut.values():
+        journal.append("journal.end_doubted", code=JournalCut.code, detail=doubt, remedy=JournalCut.remedy)

@@ -175,14 +175,17 @@ def journal() -> None:
 
 @journal.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
+@click.option("--head", metavar="HASH", help="A head that a report shows: it must be in the chain.")
 @common
 @click.pass_context
-def verify(context: click.Context, /, run_id: str | None, runs_dir: Path, *, as_json: bool, **_: Any) -> None:
-    """Check sequence, hash chain and schema of a run's journal (default: the newest); name the first bad record.
+def verify(
+    context: click.Context, /, run_id: str | None, head: str | None, runs_dir: Path, *, as_json: bool, **_: Any
+) -> None:
+    """Check sequence, hash chain, schema and end of a run's journal (default: the newest); name the first bad record.
 
     Example: provisioner journal verify
     """
-    from provisioner.journal.reader import newest, runs
+    from provisioner.journal.reader import newest, require_in_chain, runs
     from provisioner.journal.reader import verify as verify_journal
 
     there = runs(runs_dir)
@@ -191,6 +194,9 @@ def verify(context: click.Context, /, run_id: str | None, runs_dir: Path, *, as_
         raise no_such_run(run_id, runs_dir, [folder.id for folder in there])
     try:
         result = verify_journal(wanted.journal)
+        result.require_whole()
+        if head is not None:
+            require_in_chain(wanted.journal, head)
     except JournalError as bad:
         if as_json:
             print_json({"ok": False, "run": wanted.id, "code": bad.code, "detail": bad.detail})
@@ -204,11 +210,14 @@ def verify(context: click.Context, /, run_id: str | None, runs_dir: Path, *, as_
                 "records": result.records,
                 "torn_bytes": result.torn_bytes,
                 "head": result.head_hash,
+                "end": result.end,
             }
         )
     else:
         torn = f", then {result.torn_bytes} bytes of a record that a crash tore" if result.torn_bytes else ""
         tell(f"{wanted.id}: {result.records} records in one unbroken chain{torn}; head {result.head_hash}")
+        if note := result.note:
+            tell(note)
 
 
 @commands.command()

@@ -178,10 +178,10 @@ def _writer(form: str) -> Callable[[Path], str]:
     from provisioner.console.reports.page import as_html
     from provisioner.console.reports.run_report import RunReport
     from provisioner.console.reports.tables import as_csv, as_json, as_junit
-    from provisioner.journal.reader import replay
+    from provisioner.journal.reader import replay, verify
 
     write = {"html": as_html, "csv": as_csv, "junit": as_junit, "json": as_json}[form]
-    return lambda journal: write(RunReport.of(replay(journal)))
+    return lambda journal: write(RunReport.of(replay(journal), doubt=verify(journal).doubt))
 
 
 def _write(path: Path, text: str) -> None:

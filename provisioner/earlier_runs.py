@@ -11,14 +11,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from provisioner.errors import (
-    JournalError,
-)
+from provisioner.errors import JournalError
 from provisioner.job import Prepared
 from provisioner.journal.disk import Disk
-from provisioner.journal.reader import RunFolder, began_in, cut_torn_tail, replay, runs
+from provisioner.journal.reader import RunFolder, began_in, replay, runs, settle
 from provisioner.journal.records import Record
 from provisioner.journal.writer import Journal
 from provisioner.line.ledger import History
@@ -28,29 +26,34 @@ from provisioner.line.ledger import History
 class EarlierRuns:
     """What earlier runs of this manifest (same file, or same content) left.
 
-    `torn` tails were cut; the folders in `copies` hold the journal of a run that has a folder of its own.
+    `torn` tails were cut; of the journals in `cut` the end is in doubt, as told there; the folders in `copies` hold the
+    journal of a run that has a folder of its own.
     """
 
     history: History
     resumes: tuple[str, ...]
     torn: Mapping[str, int]
+    cut: Mapping[str, str] = field(default_factory=dict)
     copies: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, prepared: Prepared, run_id: str, disk: Disk) -> EarlierRuns:
         """Fold the journals in the runs folder; the lock is held, so a torn tail is cut. Raises JournalCorrupt."""
-        history, resumes, torn = History(), [], {}
+        history, resumes, torn, cut = History(), [], {}, {}
         earlier = [folder for folder in runs(prepared.job.runs_dir) if folder.id != run_id]
         for folder in earlier:
-            if cut := cut_torn_tail(folder.journal, disk):
-                torn[folder.id] = cut
+            found = settle(folder.journal, disk)
+            if found.torn_bytes:
+                torn[folder.id] = found.torn_bytes
+            if found.doubt:  # no reason to stop: all of it is asked of the cloud first, as after any crash
+                cut[folder.id] = found.doubt
         wanted, copies = _each_once(earlier)
         for folder, first in wanted:
             if _same_cloud(first, prepared) and (_same_manifest(first, prepared) or _of_any_manifest(first)):
                 resumes.append(first.run)
                 for record in replay(folder.journal):
                     history.see(record)
-        return cls(history, tuple(resumes), torn, copies)
+        return cls(history, tuple(resumes), torn, cut, copies)
 
 
 def read_earlier_runs(prepared: Prepared, journal: Journal, disk: Disk) -> EarlierRuns:

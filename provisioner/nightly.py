@@ -271,6 +271,8 @@ def _troubles(index: Index, manifests: Sequence[str]) -> Iterator[str]:
         manifest = row.started.get("manifest")
         if isinstance(manifest, str) and manifest and manifest not in manifests and not Path(manifest).exists():
             yield f"The manifest of run {row.run} is gone: {manifest}"
+    for cut in index.cut:
+        yield f"{cut}. What it has lost is open until another run, or the cloud, proves it."
     for folder in index.doubled:
         yield f"The folder {folder} holds a copy of another run's journal; it is left out."
 

@@ -169,5 +169,6 @@ _LINES: Final[Mapping[str, Callable[[Record, Screen], str | None]]] = {
     "scanner.lost": _trouble("SCANNER LOST"),
     "scanner.found": lambda record, screen: f"the scanner {safe(str(record.extra.get('source', '')))} is there",
     "journal.copy_left_out": lambda record, screen: safe(f"{record.detail}: it is left out"),
+    "journal.end_doubted": lambda record, screen: safe(f"{record.detail}. {record.remedy}", 600),
     "journal.torn_tail_cut": lambda record, screen: "an unfinished record at the end of an earlier run was cut off",
 }

@@ -49,6 +49,13 @@ class Headline:
 # Ends that are not the line's: the message with whose fault it is and what to do follows on standard error.
 _STOPPED: Final = {
     "input_refused": Headline("REFUSED", Tone.BAD, "no device was touched", "Read below what to correct.", "refused"),
+    "no_record": Headline(
+        "STOPPED: NO RECORD",
+        Tone.BAD,
+        "the disk does not take the journal's records, so nothing more was done",
+        "Read below what the disk needs, then run the same command again.",
+        "no_record",
+    ),
     "our_bug": Headline(
         "STOPPED BY A BUG", Tone.BAD, "in this program", "Keep the runs folder and report this.", "our_bug"
     ),

@@ -42,7 +42,7 @@ STEPS: Final[Mapping[str, str]] = {
 
 
 class Screen:
-    """The model of one run. All attributes are for reading; `see` is the only way to change them."""
+    """The model of one run. All attributes are for reading; `see` changes them, at the very end `end_unrecorded`."""
 
     def __init__(self) -> None:
         self._reset()
@@ -87,6 +87,10 @@ class Screen:
         fold = _FOLDS.get(record.event)
         if fold is not None:
             fold(self, record, station or StationView(""))
+
+    def end_unrecorded(self) -> None:
+        """The run ends and its journal takes no more records, so none of them says so."""
+        self.finished, self.finished_code = Outcome.ABORTED, "no_record"
 
     def _run_started(self, record: Record, _: StationView) -> None:
         self.run = record.run

@@ -80,6 +80,7 @@ from provisioner.errors.input import (
 )
 from provisioner.errors.journal import (
     JournalCorrupt,
+    JournalCut,
     JournalError,
     JournalLocked,
     JournalTooNew,
@@ -195,6 +196,7 @@ __all__ = [
     "InputRefused",
     "JoinTimeout",
     "JournalCorrupt",
+    "JournalCut",
     "JournalError",
     "JournalLocked",
     "JournalTooNew",

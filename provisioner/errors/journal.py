@@ -33,6 +33,16 @@ class JournalCorrupt(JournalError):
     remedy = "Keep the file as it is; somebody changed it. Compare with a backup before you rely on it."
 
 
+class JournalCut(JournalCorrupt):
+    """A journal's end is not the one that its head was kept of."""
+
+    code = "journal_cut"
+    remedy = (
+        "Keep both files as they are and compare them with a backup, or with the head that a report shows. Running "
+        "the manifest again is safe: what the journal has lost is asked of the cloud."
+    )
+
+
 class JournalTooNew(JournalError):
     """A journal was written by a newer program, in a schema this one does not know. It is not touched."""
 

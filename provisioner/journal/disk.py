@@ -82,3 +82,10 @@ class Disk:
 
 
 REAL_DISK: Final = Disk()
+
+
+def disk_of(path: Path) -> str:
+    """How people find the disk that holds a path: by where it is mounted."""
+    whole = path.absolute()
+    mount = next((folder for folder in (whole, *whole.parents) if os.path.ismount(folder)), None)
+    return f"the disk mounted at {mount}" if mount is not None else "its disk"

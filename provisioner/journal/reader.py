@@ -2,7 +2,7 @@
 
 Rule 1: a torn last line is what a crash leaves; it was never acknowledged, so it is left out, and said. Anything
 else that does not verify is refused by line number: nobody may rely on a journal that was changed.
-Rule 2: reading changes nothing; only `cut_torn_tail` does, and its caller holds the lock of the runs folder.
+Rule 2: reading changes nothing; only `settle` does, and its caller holds the lock of the runs folder.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-from provisioner.errors import JournalCorrupt, JournalError, JournalTooNew, JournalWriteFailed
-from provisioner.journal.disk import REAL_DISK, Disk
+from provisioner.errors import JournalCorrupt, JournalCut, JournalError, JournalTooNew, JournalWriteFailed
+from provisioner.journal.disk import REAL_DISK, Disk, disk_of
+from provisioner.journal.head import HEAD_KEY, HEAD_NAME, LINE_BYTES, End, Head, KeptHead, compare
 from provisioner.journal.records import GENESIS, LINE_BYTES_MAX, NotARecord, Record, decode, is_torn
 from provisioner.journal.writer import JOURNAL_NAME
+from provisioner.model import printable
 
 _STAMPED = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{4}")
 
@@ -28,7 +30,8 @@ _STAMPED = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{4}")
 class Verification:
     """What a whole journal turned out to be. `head_hash` is the last record's; compare it with one kept elsewhere.
 
-    `torn_bytes` is the size of an unfinished last line (0: none); the times are None when there is no record.
+    `torn_bytes` is the size of an unfinished last line (0: none); the times are None when there is no record. `end`
+    is what the head that is kept beside the journal says about it, `kept` that head.
     """
 
     path: Path
@@ -37,6 +40,35 @@ class Verification:
     head_hash: str
     first_at: datetime | None
     last_at: datetime | None
+    end: End
+    kept: Head | None
+
+    @property
+    def doubt(self) -> str:
+        """Why this is not the end that the journal had; empty if nothing speaks against it."""
+        told = f"{self.kept.records} records were written" if self.kept else ""
+        doubts = {
+            End.CUT: f"it has {self.records} records, and its head says that {told}: the end was cut off, or the disk "
+            "lost what it had confirmed",
+            End.REPLACED: f"its head was kept of another chain of records ({told}): the end was replaced",
+            End.HEAD_MISSING: f"the head that was kept beside it ({HEAD_NAME}) is gone: its end cannot be checked",
+            End.HEAD_UNREADABLE: f"the head kept beside it ({HEAD_NAME}) cannot be read: its end cannot be checked",
+        }
+        return f"{self.path}: {doubts[self.end]}" if self.end in doubts else ""
+
+    @property
+    def note(self) -> str:
+        """What else is to say about the end; empty if it is whole."""
+        if self.end is End.NOT_KEPT:
+            return "An older program wrote it and kept no head: a cut-off end would not be noticed."
+        if self.end is End.BEHIND and self.kept is not None:
+            return f"Its head was written at {self.kept.records} records: it still runs, or a crash ended it."
+        return ""
+
+    def require_whole(self) -> None:
+        """Raise JournalCut if the end of the journal is not the one that its head was kept of."""
+        if self.doubt:
+            raise JournalCut(self.doubt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,32 +156,70 @@ def replay(path: Path, start: Mark = Mark()) -> Replay:
 
 
 def verify(path: Path) -> Verification:
-    """Check a whole journal. Raises as `replay` does."""
+    """Check a whole journal, and compare its end with the head kept beside it (`require_whole`). Raises as `replay`."""
+    kept = KeptHead.beside(path)  # before the records: a run that still writes only adds some
+    place = kept.head.records if kept.head else None
+    hash_there = GENESIS if place == 0 else None
     pass_over = replay(path)
-    first_at = last_at = None
+    first: Record | None = None
+    last_at = None
     for record in pass_over:
-        first_at = first_at or record.at
-        last_at = record.at
-    return Verification(path, pass_over.records, pass_over.torn_bytes, pass_over.head_hash, first_at, last_at)
+        first, last_at = first or record, record.at
+        if pass_over.records == place:
+            hash_there = record.hash
+    says_kept = first is not None and HEAD_KEY in first.extra
+    return Verification(
+        path,
+        pass_over.records,
+        pass_over.torn_bytes,
+        pass_over.head_hash,
+        first.at if first else None,
+        last_at,
+        compare(kept, records=pass_over.records, hash_there=hash_there, says_kept=says_kept),
+        kept.head,
+    )
 
 
-def cut_torn_tail(path: Path, disk: Disk = REAL_DISK) -> int:
-    """Cut an unfinished last line off, and return how many bytes that was. The caller holds the runs folder's lock.
+def require_in_chain(path: Path, head_hash: str) -> None:
+    """Raise JournalCut if no record of this journal has that hash, which was its head when a report was made."""
+    wanted = head_hash.strip().lower()
+    if wanted != GENESIS and not any(record.hash == wanted for record in replay(path)):
+        raise JournalCut(
+            f"{path}: no record has the hash {printable(wanted)}: the end was cut off or replaced since that head was "
+            "kept, or it is another run's"
+        )
 
-    Raises as `replay` does (a corrupt journal is not touched), and JournalWriteFailed.
+
+def settle(path: Path, disk: Disk = REAL_DISK) -> Verification:
+    """After a crash: cut an unfinished last line off, and bring the head up to the journal. Says what was found.
+
+    The caller holds the runs folder's lock. Raises as `replay` does (a corrupt journal is not touched), and
+    JournalWriteFailed. A head that is ahead, or cannot be read, is left as it is: it is evidence.
     """
-    torn_bytes = verify(path).torn_bytes
-    if torn_bytes:
-        try:
-            descriptor = disk.open_existing(path)
-            try:
-                disk.truncate(descriptor, os.fstat(descriptor).st_size - torn_bytes)
+    found = verify(path)
+    try:
+        if found.torn_bytes:
+            with _opened(path, disk) as descriptor:
+                disk.truncate(descriptor, os.fstat(descriptor).st_size - found.torn_bytes)
                 disk.sync(descriptor)
-            finally:
-                disk.close(descriptor)
-        except OSError as error:
-            raise JournalWriteFailed(f"{path} cannot be repaired: {error.strerror or error}") from error
-    return torn_bytes
+        if found.end is End.BEHIND:
+            with _opened(path.with_name(HEAD_NAME), disk) as descriptor:
+                disk.write_at(descriptor, Head(found.records, found.head_hash).line(), LINE_BYTES)
+                disk.sync(descriptor)
+    except OSError as error:
+        raise JournalWriteFailed(
+            f"{path} cannot be repaired: {error.strerror or error} ({disk_of(path)}); nothing was begun"
+        ) from error
+    return found
+
+
+@contextmanager
+def _opened(path: Path, disk: Disk) -> Iterator[int]:
+    descriptor = disk.open_existing(path)
+    try:
+        yield descriptor
+    finally:
+        disk.close(descriptor)
 
 
 # --- which runs there are ---

@@ -17,16 +17,17 @@ import random
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, NoReturn, Unpack
+from typing import Final, Unpack
 
 import trio
 
 from provisioner.errors import JournalLocked, JournalWriteFailed, RunsFolderUnusable
-from provisioner.journal.disk import REAL_DISK, Disk
+from provisioner.journal.disk import REAL_DISK, Disk, disk_of
+from provisioner.journal.head import HEAD_KEY, HEAD_NAME, LINE_BYTES, Head, born
 from provisioner.journal.records import GENESIS, Fields, Record, compose
 from provisioner.model import printable
 
@@ -47,8 +48,8 @@ def new_run_id(now: datetime, dice: random.Random) -> str:
 class Journal:
     """A run's journal, open for appending. Made by `open_journal`.
 
-    `run_id` and `path` say which; `seq` and `head` are the number of records and the hash of the last one: whoever
-    keeps them outside this disk can also tell that the end of the file was cut off.
+    `run_id` and `path` say which; `seq` and `head` are the number of records and the hash of the last one. They are
+    kept beside the journal (`head.py`): so it can be told that the end of the file was cut off.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Journal:
         path: Path,
         run_id: str,
         *,
+        head_descriptor: int,
         wall: Callable[[], datetime],
         mono: Callable[[], float],
         disk: Disk,
@@ -66,11 +68,13 @@ class Journal:
         self.seq = 0
         self.head = GENESIS
         self._descriptor = descriptor
+        self._head_descriptor = head_descriptor
         self._wall = wall
         self._mono = mono
         self._opened_s = mono()
         self._disk = disk
         self._broken = ""
+        self._remedy: str | None = None
         self._telling = False
         self._listeners: list[Listener] = []
         self._when_broken: list[Callable[[], None]] = []
@@ -87,12 +91,13 @@ class Journal:
         JournalWriteFailed when the disk did not take it, and from then on always.
         """
         if self._broken:
-            self._refuse(self._broken)
+            raise self._failure()
         if self._telling:
             raise RuntimeError("a listener must not append: it would make other listeners see records out of order")
         at, mono_ms = self._wall(), self.mono_ms()
-        record, line = compose(event, fields, seq=self.seq, at=at, mono_ms=mono_ms, run=self.run_id, prev=self.head)
-        self._write(line)
+        whole = fields if self.seq else {**fields, HEAD_KEY: HEAD_NAME}
+        record, line = compose(event, whole, seq=self.seq, at=at, mono_ms=mono_ms, run=self.run_id, prev=self.head)
+        self._write(line, Head(self.seq + 1, record.hash))
         self.seq += 1
         self.head = record.hash
         self._telling = True
@@ -118,25 +123,54 @@ class Journal:
         """Do this, which must be quick, when a record does not get onto the disk: nothing may be done any more."""
         self._when_broken.append(act)
 
-    def _write(self, line: bytes) -> None:
+    def close(self) -> None:
+        """Make the head durable, too. Raises JournalWriteFailed; a journal that is broken is left as it is."""
+        if not self._broken:
+            with self._breaking():
+                self._disk.sync_data(self._head_descriptor)
+
+    def _write(self, line: bytes, head: Head) -> None:
+        """The record, safely; and then, as quick as it goes, how far the journal has come."""
+        with self._breaking():
+            _whole(self._disk.write(self._descriptor, line), line)
+            self._disk.sync_data(self._descriptor)
+            mark = head.line()
+            _whole(self._disk.write_at(self._head_descriptor, mark, LINE_BYTES), mark)
+
+    @contextmanager
+    def _breaking(self) -> Iterator[None]:
+        """What does not come to its end in here breaks the journal for good."""
         self._broken = "an earlier write did not come to its end"  # true until this one has
         try:
-            written = self._disk.write(self._descriptor, line)
-            if written != len(line):
-                raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes fitted")
-            self._disk.sync_data(self._descriptor)
+            yield
         except OSError as error:
-            self._broken = error.strerror or str(error)
+            self._broken, self._remedy = error.strerror or str(error), _REMEDIES.get(error.errno or 0)
             for act in self._when_broken:
                 act()
-            raise self._failure(self._broken) from error
+            raise self._failure() from error
         self._broken = ""
 
-    def _failure(self, why: str) -> JournalWriteFailed:
-        return JournalWriteFailed(f"{self.path} cannot be written: {why}; the line stops here")
+    def _failure(self) -> JournalWriteFailed:
+        detail = f"{self.path} cannot be written: {self._broken} ({disk_of(self.path)}); the line stops here"
+        return JournalWriteFailed(detail, remedy=self._remedy)
 
-    def _refuse(self, why: str) -> NoReturn:
-        raise self._failure(why)
+
+_ELSEWHERE = (
+    "Copy the runs folder to another disk, name it with --runs-dir, then run the same command again: what is proven "
+    "stays so."
+)
+_REMEDIES = {
+    errno.ENOSPC: "Free some space on that disk, then run the same command again: nothing is lost.",
+    errno.EDQUOT: "Free some of this account's space on that disk, then run the same command again: nothing is lost.",
+    errno.EFBIG: "Lift this account's limit on the size of files (`ulimit -f`), then run the same command again.",
+    errno.EROFS: f"That disk is mounted read-only; a system does so to one that fails. {_ELSEWHERE}",
+    errno.EIO: f"That disk fails: no other program can rely on it either. {_ELSEWHERE}",
+}
+
+
+def _whole(written: int, data: bytes) -> None:
+    if written != len(data):
+        raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes fitted")
 
 
 class Scribe:
@@ -185,17 +219,32 @@ def open_journal(
     with _held_lock(runs_dir, _Holder(run_id, operator, wall), disk):
         run_id = _after_all(runs_dir, run_id)
         path = runs_dir / run_id / JOURNAL_NAME
-        with _folder_refused(runs_dir):
-            disk.make_folder(path.parent)
-            descriptor = disk.open_new(path)
-        try:
+        with ExitStack() as stack:
             with _folder_refused(runs_dir):
+                disk.make_folder(path.parent)
+                descriptor = disk.open_new(path)
+                stack.callback(disk.close, descriptor)
                 disk.sync(descriptor)
+                head_descriptor = _new_head(path.with_name(HEAD_NAME), disk)
+                stack.callback(disk.close, head_descriptor)
                 for folder in (path.parent, runs_dir):  # a file is only safe when its name is, and so its folder's
                     disk.sync_folder(folder)
-            yield Journal(descriptor, path, run_id, wall=wall, mono=mono, disk=disk)
-        finally:
-            disk.close(descriptor)
+            journal = Journal(
+                descriptor, path, run_id, head_descriptor=head_descriptor, wall=wall, mono=mono, disk=disk
+            )
+            yield journal
+            journal.close()  # only after a clean end: it must not hide what ended the run
+
+
+def _new_head(path: Path, disk: Disk) -> int:
+    """Write the head of a journal without records, and open it to be written over."""
+    new = disk.open_new(path)
+    try:
+        _whole(disk.write(new, born()), born())
+        disk.sync(new)
+    finally:
+        disk.close(new)
+    return disk.open_existing(path)  # what was opened for appending cannot be written over
 
 
 def _after_all(runs_dir: Path, run_id: str) -> str:

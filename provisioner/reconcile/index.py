@@ -20,6 +20,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from provisioner.errors import JournalCorrupt, RunsFolderUnusable
+from provisioner.journal.head import KeptHead
 from provisioner.journal.reader import Mark, Replay, RunFolder, replay, runs
 from provisioner.journal.records import GENESIS, Record
 from provisioner.model import Outcome
@@ -73,6 +74,7 @@ class Index:
         self.database = database
         self.runs_dir = runs_dir
         self.doubled: list[str] = []  # folders that hold another run's journal
+        self.cut: list[str] = []  # journals whose end is missing, as a sentence each
         self.records_read = 0
 
     # --- taking in ---
@@ -80,6 +82,7 @@ class Index:
     def refresh(self) -> None:
         """Read what is new in the journals. Raises JournalTooNew, and JournalError for one that cannot be read."""
         folders = self._folders()
+        heads = {run: KeptHead.beside(folder.journal).head for run, folder in folders.items()}  # before the records
         known = {row.run: row for row in self.journals()}
         if any(_is_another(known[run], folders.get(run)) for run in known):
             self._empty()
@@ -88,6 +91,12 @@ class Index:
             row = known.get(folder.id)
             if row is None or (not row.trouble and row.mark.bytes < folder.journal.stat().st_size):
                 self._take_in(folder, row)
+        self.cut = [
+            f"{folders[row.run].journal} has {row.mark.records} records, and its head says that {head.records} were "
+            "written: the end was cut off, or the disk lost what it had confirmed"
+            for row in self.journals()
+            if not row.trouble and (head := heads[row.run]) is not None and head.records > row.mark.records
+        ]
 
     def _folders(self) -> dict[str, RunFolder]:
         """The runs to read; a folder whose journal is of another run is a copy, and left out by name."""

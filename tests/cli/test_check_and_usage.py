@@ -235,6 +235,39 @@ def test_a_torn_tail_is_said_and_is_no_failure(provisioner, a_run):
     assert "19 bytes of a record that a crash tore" in out
 
 
+def test_f36_a_cut_off_end_is_named(provisioner, a_run):
+    """F36: the chain of what is left is whole; the head beside the journal knows of one record more."""
+    a_run.write_bytes(b"".join(a_run.read_bytes().splitlines(keepends=True)[:2]))
+
+    code, out, err = provisioner("journal", "verify", "--json")
+
+    assert (code, json.loads(out)["code"]) == (1, "journal_cut")
+    assert "it has 2 records, and its head says that 3 records were written: the end was cut off" in err
+    assert "Running the manifest again is safe" in err
+
+
+def test_f36_a_head_from_a_report_is_compared(provisioner, a_run):
+    """F36: what a person does to both files shows against the head that a report has shown."""
+    head = json.loads(provisioner("journal", "verify", "--json")[1])["head"]
+    assert provisioner("journal", "verify", "--head", head)[0] == 0
+    assert head in provisioner("report", "--format", "html", "--output", "-")[1]
+
+    code, _, err = provisioner("journal", "verify", "--head", f"{head[:-1]}{'0' if head[-1] != '0' else '1'}")
+
+    assert code == 1
+    assert "no record has the hash" in err
+
+
+def test_a_journal_without_a_head_is_an_older_programs(provisioner, a_run):
+    shutil.copy(ROOT / "fixtures" / "journals" / "1-first" / "journal.jsonl", a_run)
+    a_run.with_name("journal.head").unlink()
+
+    code, out, _ = provisioner("journal", "verify")
+
+    assert code == 0
+    assert "An older program wrote it and kept no head" in out
+
+
 def test_an_unknown_run_is_refused_naming_those_there_are(provisioner, a_run):
     code, out, err = provisioner("journal", "verify", "other\x1b[2J")
 

@@ -77,6 +77,25 @@ def test_unit_yield_and_station_yield_are_different_questions(report):
     assert report.unit_failures() == {"not_claimed": 1}
 
 
+def test_a_stranger_is_no_device_of_the_run():
+    seen = (500, "stranger.seen", {"device": id_of(9), "station": "A", "code": "stranger_device", "blame": "operator"})
+    report = RunReport.of(records(seen, passed(1, 20_000)))
+
+    assert report.outcomes() == {"pass": 1}
+    assert "ALL PROVEN: 1 of 1 devices" in as_html(report)
+
+
+def test_a_report_shows_the_journals_head_and_what_speaks_against_its_end(report):
+    """F36: the head is kept elsewhere from then on."""
+    report.doubt = "runs/x: the end was cut off"
+
+    page, told = as_html(report), json.loads(as_json(report))
+
+    assert f"{report.records} records; head {report.last.hash}" in page
+    assert "The journal is in doubt: runs/x: the end was cut off" in page
+    assert told["journal"] == {"records": report.records, "head": report.last.hash, "doubt": report.doubt}
+
+
 def test_takt_is_between_proofs_of_this_run(report):
     assert report.takts_s() == [32.0]
     assert report.histogram([1.0, 4.9, 5.0, 999.0], step=5.0, bars=4) == [(0, 2), (5, 1), (10, 0), (15, 1)]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from provisioner.errors import JournalCorrupt, JournalError, JournalTooNew, JournalWriteFailed
-from provisioner.journal.reader import RunFolder, cut_torn_tail, newest, replay, runs, verify
+from provisioner.journal.reader import RunFolder, newest, replay, runs, settle, verify
 from provisioner.journal.records import GENESIS, compose
 from provisioner.journal.writer import open_journal
 
@@ -57,7 +57,7 @@ def test_every_prefix_replays_to_a_prefix_and_can_be_repaired(whole):
 
         assert expected[:complete] == list(reading)
         assert torn == reading.torn_bytes
-        assert torn == cut_torn_tail(whole)
+        assert torn == settle(whole).torn_bytes
         assert (complete, 0) == (verify(whole).records, verify(whole).torn_bytes)
 
 
@@ -131,7 +131,7 @@ def test_a_corrupt_journal_is_not_repaired(whole):
     whole.write_bytes(data)
 
     with pytest.raises(JournalCorrupt, match=r"journal\.jsonl:2: .*the line was changed"):
-        cut_torn_tail(whole)
+        settle(whole)
 
     assert data == whole.read_bytes()
 
@@ -167,7 +167,7 @@ def test_a_tail_that_cannot_be_cut_is_said(whole, monkeypatch):
 
     monkeypatch.setattr("os.fsync", failing)
     with pytest.raises(JournalWriteFailed, match="Input/output error"):
-        cut_torn_tail(whole)
+        settle(whole)
 
 
 # --- which runs there are ---

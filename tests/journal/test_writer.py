@@ -1,5 +1,6 @@
 """The writer: whole lines on the disk or nothing, one process at a time, broken for good after a failure."""
 
+import errno
 import json
 import os
 import random
@@ -227,6 +228,31 @@ def test_after_a_failed_sync_nothing_is_written_or_synced_again(tmp_path):
 
     assert len(syncs) == 1
     assert size == journal.path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Free some space"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, "That disk fails"),
+        (errno.EFBIG, "ulimit"),
+        (errno.ENODEV, "Check the disk"),
+    ],
+)
+def test_f4_the_message_names_the_disk_and_what_to_do_each_time(tmp_path, number, remedy):
+    """F4: also at the end of the run, which is what a person reads."""
+
+    def failing(_):
+        raise OSError(number, os.strerror(number))
+
+    with opened(tmp_path, sync=failing) as journal:
+        for _ in range(2):
+            with pytest.raises(
+                JournalWriteFailed, match=rf"{os.strerror(number)} \(the disk mounted at /.*\)"
+            ) as failed:
+                journal.append("run.started")
+            assert remedy in failed.value.remedy
 
 
 def test_who_asked_is_told_at_once_and_once_that_the_journal_is_broken(tmp_path):

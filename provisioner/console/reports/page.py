@@ -95,6 +95,8 @@ def _head(report: RunReport) -> Iterator[str]:
     yield f", {started.at:%Y-%m-%d %H:%M} UTC, {report.hours():.2f} h</p>\n" if started else "</p>\n"
     if report.finished is None:
         yield '<p class="verdict unproven">This run has not finished: this is what its journal says so far.</p>'
+    if report.doubt:
+        yield f'<p class="verdict fail">The journal is in doubt: {escape(report.doubt)}</p>'
     yield f'<p class="verdict {tone}">{word}: {counts["pass"]} of {len(report.units)} devices</p>'
     yield '<div class="figures">'
     for name in ("pass", "fail", "unknown", "skipped", "open"):
@@ -170,7 +172,7 @@ def _hand_over(report: RunReport) -> Iterator[str]:
         ("Open", f"{counts['unknown']} unproven, {counts['skipped'] + counts['open']} not done"),
         ("To repair", f"{counts['fail']} failed"),
         ("Manifest", f"{extra.get('manifest') or ''} (SHA-256 {str(extra.get('manifest_sha256') or '')[:16]}…)"),
-        ("Journal", f"{report.records} records, last hash {report.last.hash[:16] if report.last else ''}…"),
+        ("Journal", f"{report.records} records; head {report.last.hash if report.last else 'none'}"),
         ("Tool, host", f"{extra.get('tool') or ''} on {extra.get('host') or ''}"),
     ):
         yield f"<tr><th>{name}</th><td>{text(value)}</td></tr>"

@@ -76,11 +76,12 @@ class RunReport:
     failures: Counter[str] = field(default_factory=Counter)
     stops: list[Record] = field(default_factory=list)
     passes_ms: list[int] = field(default_factory=list)
+    doubt: str = ""  # why this may not be the whole journal
 
     @classmethod
-    def of(cls, records: Iterable[Record]) -> RunReport:
-        """Fold a whole journal."""
-        report = cls()
+    def of(cls, records: Iterable[Record], *, doubt: str = "") -> RunReport:
+        """Fold a whole journal; `doubt` is what its head says against its end, if anything."""
+        report = cls(doubt=doubt)
         for record in records:
             report.see(record)
         return report
@@ -100,14 +101,14 @@ class RunReport:
                     self._station(record.station).drained = record.code or "drained"
             case "visit.ended":
                 self._visited(record)
-            case _ if record.device is not None:
-                self._told(record)
+            case event if record.device is not None and event.startswith("device."):
+                self._told(record)  # a stranger, or a scan of a device that never came, is no unit of this run
 
     def _told(self, record: Record) -> None:
         unit = self._unit(record)
         if record.event == "device.identified" and unit.began_ms is None:
             unit.began_ms = record.mono_ms
-        if record.outcome is None or not record.event.startswith("device."):
+        if record.outcome is None:
             return
         unit.outcome, unit.at = record.outcome, record.at
         unit.code, unit.remedy = record.code or "", record.remedy or ""

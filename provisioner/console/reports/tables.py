@@ -75,6 +75,11 @@ def object_of(report: RunReport) -> dict[str, Any]:
         "began": started.at.isoformat() if started else None,
         "ended": report.finished.at.isoformat() if report.finished else None,
         "code": report.finished.code if report.finished else "not finished",
+        "journal": {
+            "records": report.records,
+            "head": report.last.hash if report.last else None,
+            "doubt": report.doubt or None,
+        },
         "hours": round(report.hours(), 4),
         "outcomes": dict(report.outcomes()),
         "unit_yield": {"first_pass": first, "tried": tried},
