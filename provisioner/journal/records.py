@@ -100,6 +100,7 @@ class Fields(TypedDict, total=False):
     stations: Sequence[str]
     resumes: Sequence[str]
     counts: Mapping[str, int]
+    head: str  # of the first record: the file that the journal's head is kept in; the writer's own
     # our additions: one act
     again: str
     bytes: int

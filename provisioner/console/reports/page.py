@@ -96,7 +96,7 @@ def _head(report: RunReport) -> Iterator[str]:
     if report.finished is None:
         yield '<p class="verdict unproven">This run has not finished: this is what its journal says so far.</p>'
     if report.doubt:
-        yield f'<p class="verdict fail">The journal is in doubt: {escape(report.doubt)}</p>'
+        yield f'<p class="verdict fail">The journal is in doubt: {text(report.doubt)}</p>'
     yield f'<p class="verdict {tone}">{word}: {counts["pass"]} of {len(report.units)} devices</p>'
     yield '<div class="figures">'
     for name in ("pass", "fail", "unknown", "skipped", "open"):
