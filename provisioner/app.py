@@ -310,6 +310,7 @@ def _scan_desk(prepared: Prepared, journal: Journal, ledger: Ledger, orders: Ord
     """Where this run's scans are put."""
     settings, scanner = prepared.settings, prepared.settings.scanner
     framing = Framing(scanner.prefix, scanner.suffix, scanner.command_prefix)
+    order = [station.name for station in settings.stations]
     own = {one.station for one in serial_scanners_of(prepared) if one.station is not None}
     labels = Labels(
         prepared.manifest,
@@ -319,7 +320,7 @@ def _scan_desk(prepared: Prepared, journal: Journal, ledger: Ledger, orders: Ord
         name_networks=scanner.labels_name_networks,
     )
 
-    return ScanDesk(journal, ledger, labels, orders=orders.give, own=own, operator=settings.operator)
+    return ScanDesk(journal, ledger, labels, orders=orders.give, order=order, own=own, operator=settings.operator)
 
 
 # --- the parts ---

@@ -26,7 +26,7 @@ from rich.text import Text
 from provisioner.console.lines import because, clock, line_of, pace_words, progress, queue_words, safe, shown_as, where
 from provisioner.console.stage_words import refusal
 from provisioner.console.tally import OUTCOMES, State, Tally, Trouble, word_of
-from provisioner.console.terminal_stations import CHIPS, TONES, failure_line, panels, station_lines
+from provisioner.console.terminal_stations import CHIPS, PANEL_ROWS, TONES, failure_line, panels, station_lines
 from provisioner.console.verdict import FinalTable, Headline, Row, Tone, final_table, headline
 from provisioner.console.view import Screen
 from provisioner.journal.records import Record
@@ -205,7 +205,7 @@ def _scan_lines(screen: Screen, now_ms: int, width: int, height: int, *, ascii_o
     if screen.refused is not None:
         note = refusal(screen.refused, screen.refused_text)
         lines += [Text(f" {row}", TONES[Tone.WARN]) for row in textwrap.wrap(safe(note), max(20, width - 2))[:2]]
-    trays = screen.busy_trays(max(0, min(3, height - len(lines) - 12)))
+    trays = screen.busy_trays(max(0, min(3, height - len(lines) - 1 - PANEL_ROWS * len(screen.stations))))
     lines += panels(screen, now_ms, width, max(1, height - len(lines) - len(trays) - 1), ascii_only=ascii_only)
     return lines + [_tray(screen.through(tray), width, ascii_only=ascii_only) for tray in trays]
 

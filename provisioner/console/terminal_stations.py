@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.text import Text
 
-from provisioner.console.big import big
+from provisioner.console.big import ROWS, big
 from provisioner.console.lines import about, safe, where
 from provisioner.console.stage import Kind, Stage, stage_of
 from provisioner.console.stage_words import Said, refusal, said_of
@@ -36,6 +36,7 @@ CHIPS: Final = {
     "AGAIN": TONES[Tone.WARN],
     "SCAN": TONES[Tone.WARN],
 }
+PANEL_ROWS: Final = 10  # with letters to be read from afar
 PANEL_ROWS_MIN: Final = 5
 
 
@@ -89,7 +90,7 @@ def _panel(screen: Screen, station: StationView, now_ms: int, width: int, rows: 
     below = [Text(f"  {line}", style) for line in _says(stage, station, said, now_ms, width)]
     notes = [Text(f"  {line}", TONES[Tone.WARN]) for line in _notes(station, width)]
     left = rows - 1 - len(notes) - len(below)
-    word = big(said.word, width - 4, ink="#" if ascii_only else "█") if left >= 7 else [" ".join(said.word)]
+    word = big(said.word, width - 4, ink="#" if ascii_only else "█") if left >= ROWS else [" ".join(said.word)]
     block = [Text("", style), *(Text(f"  {row}", style) for row in word), Text("", style)]
     if left < len(block):
         block = block[1:-1]

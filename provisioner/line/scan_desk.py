@@ -10,7 +10,7 @@ Rule 4: a command is about the whole run (STOP), the person (a badge), or the bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -129,7 +129,10 @@ class Place:
 
 
 class ScanDesk:
-    """One for a run. `orders` carries out what commands ask for; `own` are the stations with a scanner of their own."""
+    """One for a run. `orders` carries out what commands ask for; `own` are the stations with a scanner of their own.
+
+    `order` is the one in which a scan for no station in particular is offered to them.
+    """
 
     def __init__(
         self,
@@ -138,6 +141,7 @@ class ScanDesk:
         labels: Labels,
         *,
         orders: Callable[[Order], None],
+        order: Sequence[str] = (),
         own: Collection[str] = (),
         operator: str | None = None,
     ) -> None:
@@ -145,6 +149,7 @@ class ScanDesk:
         self._ledger = ledger
         self.labels = labels
         self._orders = orders
+        self._rank = {name: rank for rank, name in enumerate(order)}
         self._own = frozenset(own)
         self._places: dict[str, Place] = {}
         self._boards: dict[tuple[str, str | None], ListedDevice] = {}  # the one scanned last, by way and station
@@ -207,8 +212,8 @@ class ScanDesk:
     def _candidates(self, station: str | None) -> list[Place]:
         if station is not None:
             return [place for place in (self._places.get(station),) if place is not None]
-        shared = [place for name, place in self._places.items() if name not in self._own]
-        return shared or list(self._places.values())
+        places = sorted(self._places.values(), key=lambda place: self._rank.get(place.name, len(self._rank)))
+        return [place for place in places if place.name not in self._own] or places
 
     # --- scans ---
 

@@ -150,6 +150,15 @@ def test_it_fits_whatever_the_size_and_the_word_is_always_there(scanned, size, s
         assert "█" in look(screen, *size) or "S C A N" in look(screen, *size)
 
 
+def test_two_stations_have_letters_to_be_read_from_afar_on_a_small_terminal_also_beside_an_answer(scanned):
+    refused = ("scan.refused", {**AT, **REFUSED, "scanned": "JUNK-1"})
+
+    lines = look(scanned(TAKEN, *VISIT, PASSED, refused, started=TWO), 80, 24).splitlines()
+
+    assert sum("█" in line for line in lines if not line.startswith("  T-000")) == 10
+    assert any("JUNK-1" in line for line in lines)
+
+
 def test_without_block_letters_there_are_plain_ones(scanned):
     text = look(scanned(TAKEN, *VISIT, PASSED), ascii_only=True)
 

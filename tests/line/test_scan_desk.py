@@ -27,7 +27,7 @@ BOARDS = [listed(1, serial=SERIAL), listed(2), listed(3), listed(4, to="none", w
 class Hall:
     """A desk with a real journal and ledger; no station works, the test is the stations."""
 
-    def __init__(self, journal, *stations, own=(), operator="Ada"):
+    def __init__(self, journal, *stations, own=(), order=(), operator="Ada"):
         self.records, self.stopped, self.agains, self.somebody_waits = [], [], 0, False
         manifest = manifest_of(*BOARDS)
         self.ledger = Ledger(manifest, account=None, visits_max=3)
@@ -38,7 +38,9 @@ class Hall:
         air = Air(back_after_s=15.0, refused_after_s=30.0, signal_floor_dbm=-80)
         self.hold = LineHold(journal, same_fault_holds_at=3)
         orders = LineOrders(self.ledger, self.hold, air, journal, self.stopped.append)
-        self.desk = ScanDesk(journal, self.ledger, labels, orders=orders.carry_out, own=own, operator=operator)
+        self.desk = ScanDesk(
+            journal, self.ledger, labels, orders=orders.carry_out, own=own, order=order, operator=operator
+        )
         self.desk.when_scanned_again(self.scanned_again)
         self.places = {name: self.desk.open(name) for name in stations}
         for board in BOARDS:
@@ -80,6 +82,12 @@ async def test_a_scan_is_taken_by_the_first_free_station_and_written_down_with_w
     assert (one.station, one.operator, one.device, one.tray, one.slot) == ("A", "Ada", id_of(1), "T-1", 1)
     assert (one.extra["source"], one.extra["scanned"]) == ("terminal", SERIAL)
     assert (two.operator, two.extra["source"]) == ("Bob", "page")
+
+
+async def test_a_scan_for_nobody_goes_to_the_first_of_the_settings_whichever_began_first(hall):
+    hall = hall("C", "A", "B", order=["A", "B", "C"])
+
+    assert [hall.scan(id_of(number)).station for number in (1, 2, 3)] == ["A", "B", "C"]
 
 
 async def test_a_scan_during_a_visit_is_told_to_wait_and_is_not_kept(hall):
