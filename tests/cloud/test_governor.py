@@ -229,3 +229,20 @@ async def test_after_enough_answers_a_429_is_a_first_one_again(autojump_clock, a
     governor.cool_down()
 
     assert governor.traffic.cooling_s == second_pause_s
+
+
+async def test_what_is_left_of_the_limit_is_what_went_out_in_the_last_five_minutes(autojump_clock):
+    governor = Governor(requests_per_5min=1000, token_calls_per_5min=10)
+    for _ in range(40):
+        await governor.turn(Kind.LINE)
+    assert (governor.traffic.left, governor.traffic.most) == (960, 1000)
+
+    await trio.sleep(WINDOW_S / 2)
+    for _ in range(10):
+        await governor.turn(Kind.BULK)
+    assert governor.traffic.left == 950
+    await trio.sleep(WINDOW_S / 2 + WINDOW_S / 10)
+
+    assert governor.traffic.left == 990, "the first forty are out of the window"
+    await trio.sleep(WINDOW_S)
+    assert governor.traffic.left == 1000

@@ -60,3 +60,17 @@ async def test_a_board_set_aside_and_taken_back_still_passes(factory, autojump_c
         "device.failed",
         "device.reopened",
     ]
+
+
+async def test_todays_figures_go_on_over_runs(factory, autojump_clock):
+    line = factory(stations=1)
+    line.boards(3)
+    async with line.alive():
+        first = await line.run()
+        line.boards(2)
+        line.world.start_operators(line.listed[3:], line.habits)
+        second = await line.run()
+
+    assert first.records[-1].extra["today"] == {"S1": [3, 0, 0]}
+    assert second.records[0].extra["today"] == {"S1": [3, 0, 0]}
+    assert second.records[-1].extra["today"] == {"S1": [5, 0, 0]}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
+import structlog
 import trio
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -49,6 +50,7 @@ _TYPES: Final = {
     ".json": "application/json",
     ".svg": "image/svg+xml",
 }
+_LOG = structlog.get_logger()
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
@@ -98,7 +100,10 @@ class _Guarded:
 
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if self._guard.knows_host(headers):
-            await self._app(scope, receive, send_with_headers)
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception:  # noqa: BLE001 - answered with 500 already: a bug of the page must not stop the line
+                _LOG.exception("page.failed", path=printable(scope["path"]))
         else:
             await _refusal(403, "wrong_address", "Open the page by the address that the program printed.")(
                 scope, receive, send_with_headers

@@ -70,7 +70,7 @@ class PageServer:
     async def _serve(self):
         self._token, self._stop = trio.lowlevel.current_trio_token(), trio.Event()
         self.feed = Feed(self.screen, self._now, lambda: Gauges(8123, 9000, 2, 0.0))
-        desk = Desk(order=self._order, scan=self._scan, find=self._find, life=self._life)
+        self.desk = desk = Desk(order=self._order, scan=self._scan, find=self._find, life=self._life)
         app = page_app(self.feed, self.address.guard, desk, run=lambda: self.screen.run)
         async with served(app, self.feed, self.address):
             self._ready.set()

@@ -240,6 +240,16 @@ def test_a_slot_is_asked_for_by_tray_and_number(page):
     assert asked(page, "GET", "/api/device/T-0001/3").json() == {"device": "abc", "runs": []}
 
 
+def test_a_bug_of_the_page_is_a_500_and_the_page_goes_on(page):
+    async def broken(text):
+        raise ZeroDivisionError
+
+    object.__setattr__(page.desk, "life", broken)
+
+    assert asked(page, "GET", "/api/device/T-0001/3").status_code == 500
+    assert asked(page, "GET", "/api/state").status_code == 200
+
+
 def test_only_http_is_spoken(page):
     upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
                "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
