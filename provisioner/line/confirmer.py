@@ -177,6 +177,8 @@ class Confirmer:
         seen, since = page.devices.get(awaiting.device.id), awaiting.wanted.cloud_from
         if seen is not None:
             awaiting.last, awaiting.last_seen = judge(seen, awaiting.wanted), seen
+            if awaiting.last in _ONLINE:
+                self._room.seen_online(awaiting)
             if awaiting.last is Verdict.PROVEN:
                 self._settle(awaiting)
                 return
@@ -195,6 +197,9 @@ class Confirmer:
                 last_chance = awaiting.refused or self._room.is_over(awaiting)
                 seen = await self._read(awaiting.device)
                 verdict = judge(seen, awaiting.wanted)
+                if verdict in _ONLINE:
+                    self._room.seen_online(awaiting)
+                    last_chance = last_chance and self._room.is_over(awaiting)
                 if verdict is Verdict.CLAIM_NOW and not awaiting.claimed:
                     await self._claim_now(awaiting)
         except NotInCloud:
@@ -205,8 +210,8 @@ class Confirmer:
             self._after_fault(awaiting)
             return
         awaiting.last, awaiting.last_seen, awaiting.alone = verdict, seen, False
-        # The owner field lags the online event by 0-10 s (facts: particle-cloud 15.12): an owner that is missing, or
-        # still the old one, is judged only when the time is over.
+        # The owner field lags the online event: an owner that is missing, or still the old one, is judged only when the
+        # time is over, and that is not before OWNER_LAG_S after it was first seen online.
         if awaiting.refusal is not None:
             self._finish(awaiting, Outcome.FAIL, awaiting.refusal)
         elif verdict is Verdict.PROVEN or verdict is Verdict.QUARANTINED or last_chance:

@@ -22,6 +22,9 @@ from provisioner.model import CloudDevice, DeviceID, ListedDevice
 _ROUNDING_S = 1e-6
 
 
+OWNER_LAG_S = 15.0  # the owner field lags the online event by 0-10 s (facts: particle-cloud 15.12)
+
+
 @dataclass(slots=True)
 class Awaiting:
     """One device waiting for proof. `deadline_s` is by the room's clock.
@@ -44,6 +47,7 @@ class Awaiting:
     returns: bool = False
     has_place: bool = False
     alone: bool = False
+    online: bool = False
     turn: int | None = None
 
     @property
@@ -92,6 +96,12 @@ class WaitingRoom:
         if awaiting.refused:
             return 0.0
         return min(next(awaiting.waits), max(0.0, awaiting.deadline_s - self.clock_s()))
+
+    def seen_online(self, awaiting: Awaiting) -> None:
+        """A visited board is in the cloud: its owner may show later, also when it came at the very end of its time."""
+        if not awaiting.online and awaiting.station is not None:
+            awaiting.online = True
+            awaiting.deadline_s = max(awaiting.deadline_s, self.clock_s() + OWNER_LAG_S)
 
     async def take_place(self) -> None:
         """Wait for a place; `add` with `has_place` gives it back when the device leaves."""

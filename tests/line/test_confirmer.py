@@ -289,6 +289,32 @@ async def test_an_owner_that_comes_late_is_waited_for(desk, autojump_clock):
     assert desk.end(device) == ("confirmed", None)
 
 
+async def test_a_board_that_comes_at_the_very_end_of_its_time_has_time_to_show_its_owner(desk, autojump_clock):
+    desk = desk()
+    (device,) = desk.line.devices
+    await desk.add(device)
+    await trio.sleep(88)
+    desk.online(device, owner=None)
+    await trio.sleep(9)
+    assert desk.line.state(device) is State.CONNECTING
+    desk.line.cloud.change(device, owner=OWNER)
+    await settled(desk)
+
+    assert desk.end(device) == ("confirmed", None)
+
+
+async def test_and_not_for_ever(desk, autojump_clock):
+    desk = desk()
+    (device,) = desk.line.devices
+    await desk.add(device)
+    await trio.sleep(88)
+    desk.online(device, owner=None)
+    await settled(desk)
+
+    assert desk.end(device) == ("failed", "not_claimed")
+    assert 100 < trio.current_time() < 107
+
+
 @pytest.mark.parametrize(
     ("changes", "end", "at_s"),
     [
