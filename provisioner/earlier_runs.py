@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from provisioner.errors import JournalError
 from provisioner.job import Prepared
 from provisioner.journal.disk import Disk
-from provisioner.journal.reader import RunFolder, began_in, replay, runs, settle
+from provisioner.journal.reader import RunFolder, Verification, began_in, replay, runs, settle
 from provisioner.journal.records import Record
 from provisioner.journal.writer import Journal
 from provisioner.line.ledger import History
@@ -39,20 +39,20 @@ class EarlierRuns:
     @classmethod
     def read(cls, prepared: Prepared, run_id: str, disk: Disk) -> EarlierRuns:
         """Fold the journals in the runs folder; the lock is held, so a torn tail is cut. Raises JournalCorrupt."""
-        history, resumes, torn, cut = History(), [], {}, {}
+        history, resumes = History(), []
         earlier = [folder for folder in runs(prepared.job.runs_dir) if folder.id != run_id]
-        for folder in earlier:
-            found = settle(folder.journal, disk)
-            if found.torn_bytes:
-                torn[folder.id] = found.torn_bytes
-            if found.doubt:  # no reason to stop: all of it is asked of the cloud first, as after any crash
-                cut[folder.id] = found.doubt
         wanted, copies = _each_once(earlier)
+        found: dict[str, Verification] = {}
         for folder, first in wanted:
             if _same_cloud(first, prepared) and (_same_manifest(first, prepared) or _of_any_manifest(first)):
                 resumes.append(first.run)
-                for record in replay(folder.journal):
-                    history.see(record)
+                found[folder.id] = settle(folder.journal, disk, see=history.see)
+        for folder in earlier:
+            if folder.id not in found:  # of other manifests, or copies: each must verify all the same
+                found[folder.id] = settle(folder.journal, disk)
+        torn = {run: journal.torn_bytes for run, journal in found.items() if journal.torn_bytes}
+        # No reason to stop: all of it is asked of the cloud first, as after any crash.
+        cut = {run: journal.doubt for run, journal in found.items() if journal.doubt}
         return cls(history, tuple(resumes), torn, cut, copies)
 
 

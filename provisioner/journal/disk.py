@@ -7,6 +7,7 @@ Rule 2: what is written is only safe when it was synced: a file's bytes by `sync
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -82,6 +83,12 @@ class Disk:
 
 
 REAL_DISK: Final = Disk()
+
+
+def require_all(written: int, data: bytes) -> None:
+    """Raise OSError, as a full disk does at the next write, if a write has taken only a part."""
+    if written != len(data):
+        raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes fitted")
 
 
 def disk_of(path: Path) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 from provisioner.errors import JournalCorrupt, JournalCut, JournalError, JournalTooNew, JournalWriteFailed
-from provisioner.journal.disk import REAL_DISK, Disk, disk_of
+from provisioner.journal.disk import REAL_DISK, Disk, disk_of, require_all
 from provisioner.journal.head import HEAD_KEY, HEAD_NAME, LINE_BYTES, End, Head, KeptHead, compare
 from provisioner.journal.records import GENESIS, LINE_BYTES_MAX, NotARecord, Record, decode, is_torn
 from provisioner.journal.writer import JOURNAL_NAME
@@ -155,8 +155,11 @@ def replay(path: Path, start: Mark = Mark()) -> Replay:
     return Replay(path, start)
 
 
-def verify(path: Path) -> Verification:
-    """Check a whole journal, and compare its end with the head kept beside it (`require_whole`). Raises as `replay`."""
+def verify(path: Path, *, see: Callable[[Record], None] = lambda _: None) -> Verification:
+    """Check a whole journal, and compare its end with the head kept beside it (`require_whole`). Raises as `replay`.
+
+    Each record goes to `see` as soon as it has been checked, so that one pass is enough for whoever folds it.
+    """
     kept = KeptHead.beside(path)  # before the records: a run that still writes only adds some
     place = kept.head.records if kept.head else None
     hash_there = GENESIS if place == 0 else None
@@ -167,6 +170,7 @@ def verify(path: Path) -> Verification:
         first, last_at = first or record, record.at
         if pass_over.records == place:
             hash_there = record.hash
+        see(record)
     says_kept = first is not None and HEAD_KEY in first.extra
     return Verification(
         path,
@@ -190,13 +194,15 @@ def require_in_chain(path: Path, head_hash: str) -> None:
         )
 
 
-def settle(path: Path, disk: Disk = REAL_DISK) -> Verification:
+def settle(path: Path, disk: Disk = REAL_DISK, *, see: Callable[[Record], None] = lambda _: None) -> Verification:
     """After a crash: cut an unfinished last line off, and bring the head up to the journal. Says what was found.
+
+    Each record goes to `see`, as with `verify`.
 
     The caller holds the runs folder's lock. Raises as `replay` does (a corrupt journal is not touched), and
     JournalWriteFailed. A head that is ahead, or cannot be read, is left as it is: it is evidence.
     """
-    found = verify(path)
+    found = verify(path, see=see)
     try:
         if found.torn_bytes:
             with _opened(path, disk) as descriptor:
@@ -204,7 +210,8 @@ def settle(path: Path, disk: Disk = REAL_DISK) -> Verification:
                 disk.sync(descriptor)
         if found.end is End.BEHIND:
             with _opened(path.with_name(HEAD_NAME), disk) as descriptor:
-                disk.write_at(descriptor, Head(found.records, found.head_hash).line(), LINE_BYTES)
+                mark = Head(found.records, found.head_hash).line()
+                require_all(disk.write_at(descriptor, mark, LINE_BYTES), mark)
                 disk.sync(descriptor)
     except OSError as error:
         raise JournalWriteFailed(

@@ -26,7 +26,7 @@ from typing import Final, Unpack
 import trio
 
 from provisioner.errors import JournalLocked, JournalWriteFailed, RunsFolderUnusable
-from provisioner.journal.disk import REAL_DISK, Disk, disk_of
+from provisioner.journal.disk import REAL_DISK, Disk, disk_of, require_all
 from provisioner.journal.head import HEAD_KEY, HEAD_NAME, LINE_BYTES, Head, born
 from provisioner.journal.records import GENESIS, Fields, Record, compose
 from provisioner.model import printable
@@ -132,10 +132,10 @@ class Journal:
     def _write(self, line: bytes, head: Head) -> None:
         """The record, safely; and then, as quick as it goes, how far the journal has come."""
         with self._breaking():
-            _whole(self._disk.write(self._descriptor, line), line)
+            require_all(self._disk.write(self._descriptor, line), line)
             self._disk.sync_data(self._descriptor)
             mark = head.line()
-            _whole(self._disk.write_at(self._head_descriptor, mark, LINE_BYTES), mark)
+            require_all(self._disk.write_at(self._head_descriptor, mark, LINE_BYTES), mark)
 
     @contextmanager
     def _breaking(self) -> Iterator[None]:
@@ -166,11 +166,6 @@ _REMEDIES = {
     errno.EROFS: f"That disk is mounted read-only; a system does so to one that fails. {_ELSEWHERE}",
     errno.EIO: f"That disk fails: no other program can rely on it either. {_ELSEWHERE}",
 }
-
-
-def _whole(written: int, data: bytes) -> None:
-    if written != len(data):
-        raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes fitted")
 
 
 class Scribe:
@@ -240,7 +235,7 @@ def _new_head(path: Path, disk: Disk) -> int:
     """Write the head of a journal without records, and open it to be written over."""
     new = disk.open_new(path)
     try:
-        _whole(disk.write(new, born()), born())
+        require_all(disk.write(new, born()), born())
         disk.sync(new)
     finally:
         disk.close(new)
