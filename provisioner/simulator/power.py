@@ -16,7 +16,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,11 +32,15 @@ class PowerCut(BaseException):
 
 @dataclass
 class _File:
-    """One file that this disk has opened: so many bytes of it are safe, and `taken` was cut off and may come back."""
+    """One file that this disk has opened: so many bytes of it are safe, and `taken` was cut off and may come back.
+
+    `before`: what stood where it was written over since the last sync; it may stand there again, or a part of it.
+    """
 
     path: Path
     safe: int
     taken: bytes = b""
+    before: dict[int, bytes] = field(default_factory=dict)
 
 
 class PowerDisk(Disk):
@@ -140,8 +144,15 @@ class PowerDisk(Disk):
         return self._call("write", lambda: super(PowerDisk, self).write(descriptor, data))
 
     def write_at(self, descriptor: int, data: bytes, at: int) -> int:
-        """As the real disk: only locks are written over."""
-        return self._call("write", lambda: super(PowerDisk, self).write_at(descriptor, data, at))
+        """As the real disk; what stood there may come back. (What stands in a lock is missed by nobody.)"""
+
+        def act() -> int:
+            file = self._open.get(descriptor)
+            if file is not None:
+                file.before.setdefault(at, os.pread(descriptor, len(data), at))
+            return super(PowerDisk, self).write_at(descriptor, data, at)
+
+        return self._call("write", act)
 
     def truncate(self, descriptor: int, size: int) -> None:
         """As the real disk; what was cut off may come back."""
@@ -172,6 +183,7 @@ class PowerDisk(Disk):
         file = self._open.get(descriptor)
         if file is not None:
             file.safe, file.taken = os.fstat(descriptor).st_size, b""
+            file.before.clear()
 
     def _call(self, kind: str, act: Callable[[], T]) -> T:
         """One call: the power may fail before it or after it, or the disk may refuse it."""
@@ -195,13 +207,14 @@ def _lose(file: _File, dice: random.Random) -> Counter[str]:
     """What becomes of the bytes of one file that are not safe."""
     if not file.path.exists():
         return Counter()
+    lost = _put_back(file, dice)
     data = file.path.read_bytes()
     safe, tail = data[: file.safe], data[file.safe :]
     if file.taken and dice.random() < 0.5:
         file.path.write_bytes(safe + file.taken)
-        return Counter({"a cut that came back": 1})
+        return lost + Counter({"a cut that came back": 1})
     if not tail:
-        return Counter()
+        return lost
     way = dice.choice(("a tail", "a part of a line", "sectors of a line", "nothing of what could be"))
     if way == "a tail":
         tail = b""
@@ -210,7 +223,21 @@ def _lose(file: _File, dice: random.Random) -> Counter[str]:
     elif way == "sectors of a line":  # the length came first, and some sectors never came
         tail = _with_holes(tail, len(safe), dice)
     file.path.write_bytes(safe + tail)
-    return Counter({way: 1})
+    return lost + Counter({way: 1})
+
+
+def _put_back(file: _File, dice: random.Random) -> Counter[str]:
+    """Where a file was written over: the new bytes, those of before, or the first ones new and the rest of before."""
+    lost: Counter[str] = Counter()
+    for at, before in file.before.items():
+        way = dice.choice(("", "what was written over", "a part of what was written over"))
+        if way:
+            data = bytearray(file.path.read_bytes())
+            kept = dice.randrange(len(before) + 1) if way.startswith("a part") else 0
+            data[at + kept : at + len(before)] = before[kept:]
+            file.path.write_bytes(data)
+            lost[way] += 1
+    return lost
 
 
 def _with_holes(tail: bytes, start: int, dice: random.Random) -> bytes:

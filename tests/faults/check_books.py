@@ -9,6 +9,7 @@ from check_world import History
 from journal_words import FINALS, Run, Words
 from seed_world import Played
 
+from provisioner.journal.reader import runs, verify
 from provisioner.simulator.cloud.state import What
 from provisioner.simulator.photon.history import Event
 
@@ -43,6 +44,13 @@ def journals_verify(played: Played, words: Words, history: History) -> Iterator[
     for run in words.runs[:-1]:
         if run.torn:
             yield f"I12: run {run.name} still ends in a torn line although a later one has begun"
+
+
+def no_head_accuses(played: Played, words: Words, history: History) -> Iterator[str]:
+    """I12: no crash makes a journal look as if somebody had cut it: the head beside it is at most as far."""
+    for folder in runs(played.runs_dir):
+        if doubt := verify(folder.journal).doubt:
+            yield f"I12: {doubt}"
 
 
 def proofs_last(played: Played, words: Words, history: History) -> Iterator[str]:

@@ -27,6 +27,7 @@ CHECKERS = {
     check_bytes.no_raw_control_bytes: ("I10",),
     check_world.one_adapter_one_device: ("I11",),
     check_books.journals_verify: ("I12",),
+    check_books.no_head_accuses: ("I12",),
     check_world.doubt_is_not_done: ("I13",),
     check_books.nothing_follows_a_dead_disk: ("I13",),
 }

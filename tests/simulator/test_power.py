@@ -4,12 +4,14 @@ import errno
 import os
 import random
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 
 from provisioner.errors import JournalWriteFailed
-from provisioner.journal.reader import cut_torn_tail, replay, verify
+from provisioner.journal.head import End
+from provisioner.journal.reader import replay, settle, verify
 from provisioner.journal.writer import open_journal
 from provisioner.simulator.power import SECTOR, PowerCut, PowerDisk
 
@@ -57,9 +59,11 @@ def test_what_was_acknowledged_is_there_after_a_cut_at_any_call(tmp_path, call, 
 
         disk.restart(random.Random(number))
         journal = folder / "runs" / RUN / "journal.jsonl"
-        found = verify(journal).records if journal.exists() else 0
+        found = verify(journal) if journal.exists() else None
+        records = found.records if found is not None else 0
 
-        assert acknowledged <= found <= acknowledged + 1
+        assert acknowledged <= records <= acknowledged + 1
+        assert found is None or found.doubt == ""  # whatever became of the head beside it
 
 
 def test_every_way_to_lose_a_line_is_among_them(tmp_path):
@@ -75,6 +79,27 @@ def test_every_way_to_lose_a_line_is_among_them(tmp_path):
         lost += disk.restart(random.Random(number))
 
     assert {"a tail", "a part of a line", "sectors of a line", "nothing of what could be"} <= lost.keys()
+
+
+def test_every_way_to_lose_a_head_is_among_them_and_none_accuses_anybody(tmp_path):
+    """F1: the head was written over five times and never synced."""
+    lost = Counter()
+    ends = Counter()
+    for number in range(60):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        disk = PowerDisk()
+        with suppress(PowerCut), opened(folder, disk) as journal:
+            for _ in range(5):
+                journal.append("device.imported")
+            disk.cut()
+        lost += disk.restart(random.Random(number))
+        found = verify(journal.path)
+        assert (found.records, found.doubt) == (5, "")
+        ends[found.end] += 1
+
+    assert {"what was written over", "a part of what was written over"} <= lost.keys()
+    assert set(ends) == {End.WHOLE, End.BEHIND}
 
 
 def test_a_sector_that_never_came_is_zeros_inside_a_whole_line(tmp_path):
@@ -130,11 +155,11 @@ def test_a_cut_of_a_torn_tail_may_come_back_and_is_cut_again(tmp_path):
         disk = PowerDisk()
         disk.cut_at(2, after=True)  # open, truncate: and no sync
         with pytest.raises(PowerCut):
-            cut_torn_tail(path, disk)
+            settle(path, disk)
         came_back += disk.restart(random.Random(number))["a cut that came back"]
 
         assert verify(path).records == 3
-        cut_torn_tail(path, disk)
+        settle(path, disk)
         assert verify(path).torn_bytes == 0
 
     assert came_back > 5
