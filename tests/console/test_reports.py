@@ -14,6 +14,7 @@ from provisioner.console.reports.charts import bars, histogram
 from provisioner.console.reports.page import as_html
 from provisioner.console.reports.run_report import RunReport
 from provisioner.console.reports.tables import as_csv, as_json, as_junit
+from provisioner.console.verdict import headline
 from provisioner.journal.records import GENESIS, compose
 
 START = datetime(2026, 11, 20, 6, tzinfo=UTC)
@@ -82,7 +83,8 @@ def test_a_stranger_is_no_device_of_the_run():
     report = RunReport.of(records(seen, passed(1, 20_000)))
 
     assert report.outcomes() == {"pass": 1}
-    assert "ALL PROVEN: 1 of 1 devices" in as_html(report)
+    assert "1 of 4 devices PASS" in as_html(report)
+    assert id_of(9) not in as_html(report)
 
 
 def test_a_report_shows_the_journals_head_and_what_speaks_against_its_end(report):
@@ -145,7 +147,7 @@ def test_the_page_opens_offline_and_reads_without_colour(report):
     assert not {"script", "link", "iframe", "object", "img"} & set(page.tags)
     assert "@import" not in text
     assert "url(" not in text
-    for sign in ("✓", "✗", "1 pass", "3 fail", "NOT ALL GOOD: 3 of 4 devices", "drained: adapter_unavailable"):
+    for sign in ("✓", "✗", "1 PASS", "3 FAIL", "FINISHED, 1 FAIL: 3 of 4 devices PASS", "drained: adapter_unavailable"):
         assert sign in page.text, sign
     assert "handed over by" in page.text
 
@@ -173,6 +175,25 @@ def test_a_run_that_has_not_finished_says_so_and_a_hole_in_a_tray_is_seen():
     assert "This run has not finished" in text
     assert "2 no record" in text
     assert "4 no record" in text
+
+
+def test_a_report_says_the_terminals_verdict_in_its_words(report):
+    head = headline(report.screen)
+
+    assert f"{head.word}: 3 of 4 devices PASS" in as_html(report)
+    assert head.todo in as_html(report)
+
+
+def test_a_tray_of_a_report_lies_there_as_on_the_page():
+    told = {"layout": "2x3", "slots": {"T-1": "1-2,4-5"}, "devices": 4}
+    twice = (30, "device.failed", {**row(2), "device": id_of(8), "outcome": "fail", "code": "x"})
+    text = as_html(RunReport.of(records(passed(1, 10), passed(2, 20), twice, **told)))
+
+    assert "--columns:3" in text
+    assert ">3 missing<" in text
+    assert "2 2× PASS" in text
+    assert "2 2× FAIL" in text
+    assert ">6 <" in text, "an empty place at the end is no hole"
 
 
 def test_an_empty_journal_is_a_page_too():

@@ -6,22 +6,26 @@ Rule 2: nothing is told by colour alone: each slot has its sign and its word, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from provisioner.console.reports.charts import bars, histogram, text
 from provisioner.console.reports.run_report import TAKT_STEP_S, RunReport, Unit
+from provisioner.console.tally import word_of
+from provisioner.console.tray_map import HOLE, TrayMap
+from provisioner.console.verdict import Tone, headline
 from provisioner.journal.records import Record
-from provisioner.model import Outcome
+from provisioner.model import Outcome, TrayLayout
 
 HOLES_MAX = 1_000  # a slot without a record is shown as long as a person could count them
-SIGNS = {
-    Outcome.PASS: ("✓", "pass"),
-    Outcome.FAIL: ("✗", "fail"),
-    Outcome.UNKNOWN: ("?", "unproven"),
-    Outcome.SKIPPED: ("–", "not done"),
-    Outcome.ABORTED: ("–", "stopped"),
-    None: ("·", "open"),
+SIGNS: Mapping[Outcome | None, str] = {
+    Outcome.PASS: "✓",
+    Outcome.FAIL: "✗",
+    Outcome.UNKNOWN: "?",
+    Outcome.SKIPPED: "–",
+    Outcome.ABORTED: "–",
 }
+_KINDS: Mapping[Outcome | None, str] = {Outcome.PASS: "pass", Outcome.FAIL: "fail", Outcome.UNKNOWN: "unproven"}
+_TONES = {Tone.GOOD: "pass", Tone.BAD: "fail", Tone.WARN: "unproven", Tone.CALM: "unproven"}
 _STYLE = """
 :root { --ink:#14181d; --soft:#5b6570; --line:#d5dae0; --paper:#fff; --wash:#f4f6f8;
   --pass:#0b6e3f; --fail:#b3201b; --unproven:#8a5a00; --none:#5b6570; }
@@ -42,12 +46,13 @@ td.n,th.n { text-align:right; font-variant-numeric:tabular-nums }
 td.w { white-space:nowrap } th.do { width:38% }
 svg { width:100%; height:auto; font:13px system-ui,sans-serif }
 svg rect { fill:#35506b } svg text { fill:var(--ink) }
-.map { display:grid; grid-template-columns:repeat(10,minmax(0,1fr)); gap:.3rem; margin:.4rem 0 1.6rem }
+.map { display:grid; grid-template-columns:repeat(var(--columns),minmax(0,1fr)); gap:.3rem; margin:.4rem 0 1.6rem }
 .slot { border:2px solid var(--line); padding:.25rem .3rem; min-height:3.1rem; font-size:.72rem; line-height:1.25 }
 .slot b { display:block; font-size:1.15rem } .slot.pass { border-color:var(--pass) } .slot.pass b { color:var(--pass) }
 .slot.fail { border:4px double var(--fail); background:#fbecea } .slot.fail b { color:var(--fail) }
 .slot.unproven { border-style:dashed; border-color:var(--unproven); background:#fdf4e1 }
 .slot.unproven b { color:var(--unproven) } .slot.hole { border-style:dotted }
+.slot.missing { border:3px dashed var(--fail); color:var(--fail); font-weight:700 }
 .sign { display:grid; grid-template-columns:1fr 1fr; gap:2.5rem; margin-top:2.4rem }
 .sign div { border-top:1px solid var(--ink); padding-top:.3rem }
 @media print { body { max-width:none; padding:0 } h2 { break-after:avoid } .map,table { break-inside:avoid } }
@@ -66,7 +71,7 @@ def _page(report: RunReport) -> Iterator[str]:
     yield from _head(report)
     yield "<h2>Trays</h2>\n"
     for tray, units, listed in report.trays():
-        yield from _tray(tray, units, listed)
+        yield from _tray(report.screen.roll.maps.get(tray) or TrayMap.of(tray, TrayLayout(), ()), units, listed)
     yield from _attention(report)
     yield from _yields(report)
     yield "<h2>Why visits failed</h2>\n"
@@ -81,12 +86,7 @@ def _page(report: RunReport) -> Iterator[str]:
 
 
 def _head(report: RunReport) -> Iterator[str]:
-    started = report.started
-    counts = report.outcomes()
-    bad, unproven = counts["fail"] + counts["skipped"] + counts["open"], counts["unknown"]
-    tone, word = (
-        ("fail", "NOT ALL GOOD") if bad else ("unproven", "NOT ALL PROVEN") if unproven else ("pass", "ALL PROVEN")
-    )
+    started, counts, head = report.started, report.outcomes(), headline(report.screen)
     extra = started.extra if started else {}
     lot = f", lot {text(str(extra['lot']))}" if extra.get("lot") else ""
     yield f"<h1>Run {text(report.run)}</h1>"
@@ -97,38 +97,54 @@ def _head(report: RunReport) -> Iterator[str]:
         yield '<p class="verdict unproven">This run has not finished: this is what its journal says so far.</p>'
     if report.doubt:
         yield f'<p class="verdict fail">The journal is in doubt: {text(report.doubt)}</p>'
-    yield f'<p class="verdict {tone}">{word}: {counts["pass"]} of {len(report.units)} devices</p>'
+    passed = f"{counts['pass']} of {max(report.screen.all.devices, len(report.units))} devices {word_of(Outcome.PASS)}"
+    yield f'<p class="verdict {_TONES[head.tone]}">{text(head.word)}: {passed}</p>'
+    if head.why or head.todo:
+        yield f"<p>{text(f'{head.why}. ' if head.why else '')}{text(head.todo)}</p>"
     yield '<div class="figures">'
     for name in ("pass", "fail", "unknown", "skipped", "open"):
-        label = {"unknown": "unproven", "skipped": "not done"}.get(name, name)
+        label = "NOT DONE" if name == "open" else word_of(Outcome(name))
         if counts[name] or name in ("pass", "fail"):
             yield f'<div class="figure"><b>{counts[name]}</b>{label}</div>'
     first, tried = report.unit_yield()
     yield f'<div class="figure"><b>{_percent(first, tried)}</b>first-pass yield</div></div>\n'
 
 
-def _tray(name: str, units: list[Unit], listed: int) -> Iterator[str]:
+def _tray(there: TrayMap, units: list[Unit], listed: int) -> Iterator[str]:
+    """The tray as it lies on the bench."""
     passed = sum(unit.outcome is Outcome.PASS for unit in units)
-    yield f"<h3>{text(name)} <span class='soft'>{passed} of {listed} pass</span></h3><div class='map'>"
+    count = f"{passed} of {listed} {word_of(Outcome.PASS)}"
+    yield f"<h3>{text(there.name)} <span class='soft'>{count}</span></h3>"
+    yield f"<div class='map' style='--columns:{there.columns}'>"
     by_slot: dict[int, list[Unit]] = {}
     for unit in units:
         by_slot.setdefault(unit.slot, []).append(unit)
-    for slot in sorted({*by_slot, *range(1, min(listed, HOLES_MAX) + 1)}):
-        yield from (_slot(unit) for unit in by_slot.get(slot, [])) if slot in by_slot else [_hole(slot)]
+    missing = set(there.missing)
+    for slot in sorted({*by_slot, *range(1, min(len(there.cells), HOLES_MAX) + 1)}):
+        there_are = by_slot.get(slot, [])
+        yield from (_slot(unit, doubled=len(there_are) > 1) for unit in there_are)
+        if not there_are:
+            letter = there.letters[slot - 1] if slot <= len(there.cells) else HOLE
+            yield _hole(slot, "missing" if slot in missing else "" if letter == HOLE else "no record")
     yield "</div>\n"
 
 
-def _slot(unit: Unit) -> str:
-    sign, word = SIGNS[unit.outcome]
+def _slot(unit: Unit, *, doubled: bool) -> str:
+    sign, kind = SIGNS.get(unit.outcome, "·"), _KINDS.get(unit.outcome, "none")
     title = text(f"{unit.device} {unit.code}".strip())
-    kind = word.split()[0] if unit.outcome in (Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN) else "none"
+    twice = " 2×" if doubled else ""
     return (
-        f'<div class="slot {kind}" title="{title}"><b>{sign}</b>{unit.slot} {word}<br>…{text(unit.device[-4:])}</div>'
+        f'<div class="slot {kind}" title="{title}"><b>{sign}</b>{unit.slot}{twice} {_word(unit)}<br>'
+        f"…{text(unit.device[-4:])}</div>"
     )
 
 
-def _hole(slot: int) -> str:
-    return f'<div class="slot hole"><b>·</b>{slot} no record</div>'
+def _word(unit: Unit) -> str:
+    return word_of(unit.outcome) if unit.outcome is not None else "open"
+
+
+def _hole(slot: int, why: str) -> str:
+    return f'<div class="slot {"missing" if why == "missing" else "hole"}"><b>·</b>{slot} {why}</div>'
 
 
 def _attention(report: RunReport) -> Iterator[str]:
@@ -141,7 +157,7 @@ def _attention(report: RunReport) -> Iterator[str]:
     yield "<th class='do'>What to do</th></tr>"
     for unit in bad:
         yield f"<tr><td class='w'>{text(unit.tray)}</td><td class='n'>{unit.slot}</td>"
-        yield f"<td><code>{text(unit.device)}</code></td><td class='w'>{SIGNS[unit.outcome][1]}</td>"
+        yield f"<td><code>{text(unit.device)}</code></td><td class='w'>{_word(unit)}</td>"
         yield f"<td>{text(unit.code)}</td><td>{text(unit.remedy)}</td></tr>"
     yield "</table>\n"
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
+from provisioner.console.view import Screen
 from provisioner.journal.records import Record
 from provisioner.model import Outcome
 
@@ -67,6 +68,7 @@ class RunReport:
     """Everything a report shows of one run."""
 
     run: str = ""
+    screen: Screen = field(default_factory=Screen)  # what terminal and page show of it: the same verdict, the same maps
     started: Record | None = None
     finished: Record | None = None
     last: Record | None = None
@@ -88,6 +90,7 @@ class RunReport:
 
     def see(self, record: Record) -> None:
         """Fold one record in."""
+        self.screen.see(record)
         self.run, self.last = record.run, record
         self.records += 1
         match record.event:
