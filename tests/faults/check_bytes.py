@@ -17,11 +17,18 @@ _TEXTS = ("journal.jsonl", "debug.jsonl", "reconcile.csv", "reconcile.json", "au
 
 
 def no_secret_is_written(played: Played, words: Words, history: History) -> Iterator[str]:
-    """I9: of all secrets that this factory had, none is in any file or on the screen, in any form."""
-    canaries = secrets_of(played.cloud, TEST_ROUTER.password)
-    leaks = [*canaries.leaks_under(played.runs_dir), *canaries.leaks_in(played.screen.encode(), "the screen")]
-    for leak in leaks:
-        yield f"I9: {leak}"
+    """I9: of all secrets that this factory had, none is in any file or on the screen: as it is; in every fourth seed
+    in any form. (Undoing all forms takes ten times as long as the rest of the judging.)"""
+    if played.plan.seed % 4 == 0:
+        canaries = secrets_of(played.cloud, TEST_ROUTER.password)
+        for leak in [*canaries.leaks_under(played.runs_dir), *canaries.leaks_in(played.screen.encode(), "the screen")]:
+            yield f"I9: {leak}"
+        return
+    secrets = [secret.encode() for secret in (*played.cloud.mint.secrets, TEST_ROUTER.password)]
+    files = [path for path in sorted(played.runs_dir.rglob("*")) if path.is_file()]
+    for name, data in [("the screen", played.screen.encode()), *((path.name, path.read_bytes()) for path in files)]:
+        if any(secret in data for secret in secrets):
+            yield f"I9: a secret as it is in {name}"
 
 
 def no_raw_control_bytes(played: Played, words: Words, history: History) -> Iterator[str]:

@@ -46,7 +46,14 @@ LONGEST_LIFE_S = 12 * 3600.0  # of virtual time: whatever takes longer has a wai
 CALM_DAYS = 4
 OTHER = "somebody-else@example.com"
 _PATIENCE_S = 20_000.0  # a board stays where it is put until the day is over
-_BUDGETS = {"idle_stop_s": 60, "site_hold_max_s": 300}
+# Shorter than the shipped ones where a seed would only spend its time waiting.
+_BUDGETS = {
+    "idle_stop_s": 45,
+    "site_hold_max_s": 200,
+    "confirm_s": 60,
+    "confirm_poll_first_s": 2,
+    "confirm_poll_longest_s": 8,
+}
 
 
 @dataclass(frozen=True)

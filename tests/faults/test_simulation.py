@@ -82,6 +82,14 @@ def test_a_failing_seed_is_told_in_one_line_that_plays_it_again(monkeypatch):
     assert len(part.violations) == simulation.TOLD_OF_A_SEED
 
 
+def test_seeds_that_there_was_no_time_for_are_said(monkeypatch):
+    monkeypatch.setattr(simulation, "judge", lambda seed, devices, *, keep: simulation.Judged(seed))
+
+    part = simulation.run(Wishes(seeds=5, devices=10, jobs=1, within_s=1e-9))
+
+    assert part.violations == ["only 0 of 5 seeds were played within 1e-09 s"]
+
+
 def test_a_bug_is_a_finding_of_its_seed_and_no_end_of_the_others(monkeypatch):
     def broken(plan, folder):
         try:
