@@ -72,9 +72,11 @@ _LOST = {
     "a tail": "of a record not synced: all lost",
     "a part of a line": "of a record not synced: its end lost",
     "sectors of a line": "of a record not synced: sectors lost",
-    "nothing of what could be": "of a record not synced: nothing lost",
+    "nothing of what could be": "of what was not synced: nothing lost",
     "a name": "a file or folder whose name was not synced",
     "a cut that came back": "a torn tail that was cut, and came back",
+    "what was written over": "a head that is as it was before",
+    "a part of what was written over": "a head of old and new bytes",
 }
 _EXITS = {
     ExitCode.ALL_GOOD: "all good",
