@@ -90,6 +90,7 @@ class ClaimCodes:
         self._expected: Counter[Owner] = Counter()  # devices on stations that have no code yet
         self._with_code: Counter[Owner] = Counter()  # and those that have theirs
         self._making: Counter[Owner] = Counter()
+        self._stocking = True
         self._looking = trio.Lock()
         self._wake = trio.Event()
         self._arrived = trio.Event()
@@ -130,6 +131,10 @@ class ClaimCodes:
         of[owner] += change
         if not of[owner]:
             del of[owner]
+
+    def lay_in_no_more(self) -> None:
+        """The run ends: only devices that are on a station still get a code."""
+        self._stocking = False
 
     async def keep_stocked(self) -> None:
         """Fill the stock until cancelled."""
@@ -196,7 +201,8 @@ class ClaimCodes:
         for owner, count in self._expected.items():
             if self._there(owner) < count and self._may_make(owner):
                 return owner
-        if sum(len(stock) for stock in self._ready.values()) + self._making.total() >= self._ready_max:
+        full = sum(len(stock) for stock in self._ready.values()) + self._making.total() >= self._ready_max
+        if full or not self._stocking:
             return _NOBODY
         return self._least_stocked()
 

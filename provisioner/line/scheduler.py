@@ -342,6 +342,7 @@ class _Run:
     async def watch_stop(self) -> None:
         """A graceful stop: stations finish the board they have, and what was told to connect gets its time."""
         await self.stop.gently.wait()
+        self.codes.lay_in_no_more()
         if self.parts.scans is not None:
             self.parts.scans.stopping = True
         self._leave_off()

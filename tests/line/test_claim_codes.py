@@ -101,6 +101,20 @@ async def test_a_station_whose_board_has_its_code_gets_the_next_when_that_visit_
     assert stock.made == {"a": 2}
 
 
+async def test_when_the_run_ends_only_who_is_on_a_station_gets_a_code(stock, autojump_clock):
+    """F3: a stop makes no codes that nobody will use."""
+    stock = stock(*"aab", started=False)
+    stock.codes.lay_in_no_more()
+    stock.nursery.start_soon(stock.codes.keep_stocked)
+    await trio.sleep(100)
+    assert not stock.made
+
+    await stock.codes.take("b", wait_s=5)
+    await trio.sleep(100)
+
+    assert stock.made == {"b": 1}
+
+
 async def test_who_is_asked_for_comes_first(stock, autojump_clock):
     stock = stock(*"abcdefgh", started=False)
     stock.nursery.start_soon(lambda: stock.codes.take("h", wait_s=5))
