@@ -123,7 +123,7 @@ def _address(text: str) -> ipaddress.IPv4Address:
 
 def _number(path: Path) -> int | None:
     text = _text(path)
-    return int(text) if text is not None and text.isdigit() else None
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None
 
 
 def _text(path: Path) -> str | None:

@@ -11,7 +11,7 @@ Rule 4: only open networks are offered: a Photon's has no password, whatever els
 from __future__ import annotations
 
 import getpass
-import ipaddress
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -34,7 +34,7 @@ from provisioner.network.adapter_lock import Hold, held
 from provisioner.network.automatic import AutomaticSwitcher
 from provisioner.network.bound import PHOTON_SUBNET, BoundLink
 from provisioner.network.host import Finding
-from provisioner.network.nm_bus import CALL_S, NM, ROOT, SETTINGS, Bus, OpenRouter, system_bus
+from provisioner.network.nm_bus import CALL_S, NM, ROOT, SETTINGS, Bus, OpenRouter, state_changed, system_bus
 from provisioner.network.nm_profile import (
     ACTIVATED,
     DEACTIVATING,
@@ -45,9 +45,10 @@ from provisioner.network.nm_profile import (
     UNAVAILABLE,
     UNMANAGED,
     WIFI,
+    address_of,
     failure_of,
+    open_network,
     profile_of,
-    signal_dbm,
     ssid_bytes,
     what_was_dropped,
 )
@@ -61,7 +62,7 @@ READY_S = 5.0
 UPLINK_S = 20.0  # NetworkManager brings a Wi-Fi uplink back in 4.3 s (facts: network 6.2), after a scan of up to 15
 FRESH_S = 30.0  # a beacon heard so long ago is worth a join
 SCANS_MAX = 2
-_PRIVACY = 0x1
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ACTIVE, _OVER = 2, 4  # NMActiveConnectionState
 _OPTIONS = {"persist": ("s", "volatile"), "bind-activation": ("s", "dbus-client")}
 
@@ -116,7 +117,7 @@ class NetworkManagerFactory:
         async with self._open_router() as router:
             bus = Bus(router)
             version = str(await bus.get(ROOT, "", "Version"))
-            numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+            numbers = tuple(int(part) for part in version.split(".")[:2] if part.isascii() and part.isdigit())
             findings = [
                 Finding("NetworkManager", f"version {version} is running")
                 if numbers >= VERSION_MIN
@@ -124,27 +125,29 @@ class NetworkManagerFactory:
             ]
             await _checked(bus, adapter)
             findings.append(Finding(f"adapter {adapter}", "a Wi-Fi adapter that NetworkManager lets this account use"))
-            if remembered := await _remembered(bus):
+            if remembered := (await _remembered(bus))[:5]:
                 findings.append(
                     Finding(
                         "remembered networks",
-                        f"this computer joins {', '.join(remembered[:5])} by itself",
-                        f"Run: nmcli connection delete {' '.join(remembered[:5])}",
+                        f"this computer joins {', '.join(name for name, _ in remembered)} by itself",
+                        f"Run: nmcli connection delete {' '.join(uuid or 'ITS-NAME' for _, uuid in remembered)}",
                     )
                 )
             return findings
 
 
-async def _remembered(bus: Bus) -> list[str]:
-    """Profiles of setup networks that somebody's other tool has left: they would pull an adapter away."""
+async def _remembered(bus: Bus) -> list[tuple[str, str]]:
+    """Profiles of setup networks that somebody's other tool has left: they would pull an adapter away. Name and UUID:
+    the name is what somebody's access point was called, and has no place in a command to copy."""
     found = []
     for profile in await bus.get(SETTINGS, ".Settings", "Connections"):
         with suppress(AdapterUnavailable):
             (settings,) = await bus.call(profile, f"{NM}.Settings.Connection", "GetSettings")
-            ssid = bytes(settings.get("802-11-wireless", {}).get("ssid", ("ay", b""))[1])
-            name = str(settings.get("connection", {}).get("id", ("s", ""))[1])
-            if ssid.startswith(b"Photon-") and not name.startswith(OURS):
-                found.append(printable(name))
+            kind, ssid = settings.get("802-11-wireless", {}).get("ssid", ("ay", b""))
+            names = settings.get("connection", {})
+            name, uuid = (str(names.get(key, ("s", ""))[1]) for key in ("id", "uuid"))
+            if kind == "ay" and bytes(ssid).startswith(b"Photon-") and not name.startswith(OURS):
+                found.append((printable(name), uuid if _UUID.fullmatch(uuid) else ""))
     return found
 
 
@@ -282,21 +285,10 @@ class NetworkManagerSwitcher(AutomaticSwitcher):
                 point = await self._bus.get_all(path, ".AccessPoint")
             except AdapterUnavailable:
                 continue  # it vanished between the list and the look
-            age_s = self._boot_s() - point["LastSeen"]
-            is_open = not (point["Flags"] & _PRIVACY or point["WpaFlags"] or point["RsnFlags"])
-            ssid = bytes(point["Ssid"])
-            if (
-                not ssid.startswith(prefix.encode("utf-8", "surrogateescape"))
-                or not is_open
-                or self._boot_s() - age_s < since_s - 1
-            ):
-                continue
-            name = ssid.decode("utf-8", "surrogateescape")
-            bssid = str(point["HwAddress"]).lower()
-            found.append((
-                SetupNetwork(name, bssid, signal_dbm(int(point["Strength"])), trio.current_time() - max(0.0, age_s)),
-                path,
-            ))  # fmt: skip
+            network = open_network(point, boot_s=self._boot_s(), now_s=trio.current_time())
+            wanted = prefix.encode("utf-8", "surrogateescape")
+            if network is not None and ssid_bytes(network).startswith(wanted) and point["LastSeen"] >= since_s - 1:
+                found.append((network, path))
         return found
 
     # --- joining ---
@@ -364,27 +356,28 @@ class NetworkManagerSwitcher(AutomaticSwitcher):
         """The next change of state and its reason; after a silence, the state as it is read."""
         with trio.move_on_after(STATE_WAIT_S):
             try:
-                state, _, reason = (await states.receive()).body
+                told = state_changed(await states.receive())
             except trio.EndOfChannel:
                 await trio.sleep(STATE_WAIT_S)  # the bus is closed: the read below says so
             else:
-                return state, reason
+                if told is not None:
+                    return told
         now: tuple[int, int] = await self._bus.get(self._device, ".Device", "StateReason")
         try:
-            state, _, reason = states.receive_nowait().body  # what came meanwhile is older, and has the true reason
+            told = state_changed(states.receive_nowait())  # what came meanwhile is older, and has the true reason
         except (trio.WouldBlock, trio.EndOfChannel):
             return now
-        return state, reason
+        return told or now
 
     async def _check_where_we_are(self, network: SetupNetwork) -> None:
         """The BSSID that was asked for, and an address of the Photon's. Raises WrongNetwork, NoAddress."""
         point = await self._bus.get(self._device, ".Device.Wireless", "ActiveAccessPoint")
         bssid = str(await self._bus.get(point, ".AccessPoint", "HwAddress")).lower() if point != NO_OBJECT else ""
         if bssid != network.bssid:
-            raise WrongNetwork(f"the adapter is on {bssid or 'no network'}, not on {network.bssid}")
+            raise WrongNetwork(f"the adapter is on {printable(bssid) or 'no network'}, not on {network.bssid}")
         config = await self._bus.get(self._device, ".Device", "Ip4Config")
         rows = await self._bus.get(config, ".IP4Config", "AddressData") if config != NO_OBJECT else []
-        addresses = [ipaddress.IPv4Address(row["address"][1]) for row in rows]
+        addresses = [address for row in rows if (address := address_of(row)) is not None]
         if not any(address in PHOTON_SUBNET for address in addresses):
             told = ", ".join(map(str, addresses)) or "none"
             raise NoAddress(f"{printable(network.ssid)} gave no address of its subnet ({told})")

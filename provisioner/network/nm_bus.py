@@ -4,6 +4,7 @@ Rule 1: one connection for the whole run, because our profiles are bound to it: 
 ends, NetworkManager itself leaves the setup network (facts: network 0.6).
 Rule 2: jeepney has no deadlines and drops signals that do not fit: every call has one here, and the queue is long.
 Rule 3: jeepney's word occurs in this file only.
+Rule 4: what an answer holds is checked by its D-Bus signature; what has another one is refused, never taken apart.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from jeepney.io.common import RouterClosed
 from jeepney.io.trio import DBusRouter, open_dbus_connection
 
 from provisioner.errors import AdapterUnavailable, BackendGone, SwitchError, SwitchingNotAllowed
+from provisioner.model import printable
 
 NM = "org.freedesktop.NetworkManager"
 ROOT = "/org/freedesktop/NetworkManager"
@@ -26,6 +28,17 @@ SETTINGS = f"{ROOT}/Settings"
 CALL_S = 5.0
 SIGNALS_MAX = 512
 _PROPERTIES = "org.freedesktop.DBus.Properties"
+# What we read, as the interface declares it; GetAll's properties are checked one by one.
+_PROPERTY_TYPES: Mapping[str, str] = {
+    "Version": "s", "Connections": "ao", "DeviceType": "u", "State": "u", "StateReason": "(uu)", "Connection": "o",
+    "ActiveConnection": "o", "ActiveAccessPoint": "o", "Ip4Config": "o", "AddressData": "aa{sv}", "LastScan": "x",
+    "HwAddress": "s", "Ssid": "ay", "Flags": "u", "WpaFlags": "u", "RsnFlags": "u", "Strength": "y", "LastSeen": "i",
+}  # fmt: skip
+_ANSWER_TYPES: Mapping[str, str] = {
+    "GetDeviceByIpIface": "o", "GetSettings": "a{sa{sv}}", "GetPermissions": "a{ss}", "GetAllAccessPoints": "ao",
+    "AddAndActivateConnection2": "ooa{sv}", "ActivateConnection": "o", "Get": "v", "GetAll": "a{sv}",
+}  # fmt: skip
+_STATE_CHANGED = "uuu"
 _GONE = ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected")
 
 
@@ -51,7 +64,8 @@ async def system_bus() -> AsyncIterator[Router]:
         with trio.fail_after(CALL_S):
             connection = await open_dbus_connection("SYSTEM")
     except (OSError, trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise BackendGone(f"the system bus cannot be reached: {error}", backend_code="dbus") from error
+        why = printable(str(error), 200)
+        raise BackendGone(f"the system bus cannot be reached: {why}", backend_code="dbus") from error
     async with connection, reading(DBusRouter(connection)) as router:
         yield router
 
@@ -99,9 +113,9 @@ class Bus:
     ) -> tuple[Any, ...]:
         """Call a method and return what it answers. Raises BackendGone, SwitchingNotAllowed, AdapterUnavailable."""
         message = new_method_call(DBusAddress(path, NM, interface), method, signature, body)
-        return await self._ask(message, f"{method} of {path}")
+        return await self._ask(message, f"{method} of {path}", _ANSWER_TYPES.get(method))
 
-    async def _ask(self, message: Any, what: str) -> tuple[Any, ...]:
+    async def _ask(self, message: Any, what: str, answers: str | None = None) -> tuple[Any, ...]:
         try:
             with trio.fail_after(CALL_S):
                 reply = await self._router.send_and_get_reply(message)
@@ -113,20 +127,24 @@ class Bus:
         if reply.header.message_type is MessageType.error:
             name = str(reply.header.fields.get(HeaderFields.error_name, ""))
             raise _failure(name, str(reply.body[0]) if reply.body else "", what)
+        if answers is not None and signature_of(reply) != answers:
+            raise _unreadable(what)
         body: tuple[Any, ...] = reply.body
         return body
 
     async def get(self, path: str, interface: str, name: str) -> Any:
         """One property."""
         message = new_method_call(DBusAddress(path, NM, _PROPERTIES), "Get", "ss", (f"{NM}{interface}", name))
-        (value,) = await self._ask(message, f"{name} of {path}")
-        return value[1]
+        ((kind, value),) = await self._ask(message, f"{name} of {path}", "v")
+        if kind != _PROPERTY_TYPES[name]:
+            raise _unreadable(f"{name} of {path}")
+        return value
 
     async def get_all(self, path: str, interface: str) -> Mapping[str, Any]:
-        """All properties of an interface."""
+        """The properties of an interface that are what they should be."""
         message = new_method_call(DBusAddress(path, NM, _PROPERTIES), "GetAll", "s", (f"{NM}{interface}",))
-        (values,) = await self._ask(message, f"properties of {path}")
-        return {name: value for name, (_, value) in values.items()}
+        (values,) = await self._ask(message, f"properties of {path}", "a{sv}")
+        return {name: value for name, (kind, value) in values.items() if _PROPERTY_TYPES.get(name) == kind}
 
     @asynccontextmanager
     async def states_of(self, device: str) -> AsyncIterator[trio.MemoryReceiveChannel[Any]]:
@@ -143,8 +161,25 @@ class Bus:
                 await self._ask(message_bus.RemoveMatch(rule), "RemoveMatch")
 
 
+def signature_of(message: Any) -> str:
+    """The D-Bus types of a message's body; empty if it has none."""
+    return str(message.header.fields.get(HeaderFields.signature, ""))
+
+
+def state_changed(message: Any) -> tuple[int, int] | None:
+    """The new state and the reason in a signal; None if it is not what NetworkManager sends."""
+    if signature_of(message) != _STATE_CHANGED:
+        return None
+    state, _, reason = message.body
+    return int(state), int(reason)
+
+
+def _unreadable(what: str) -> SwitchError:
+    return AdapterUnavailable(f"NetworkManager's answer about {what} is not readable", backend_code="dbus:types")
+
+
 def _failure(name: str, text: str, what: str) -> SwitchError:
-    code = f"dbus:{name}"
+    code, text = f"dbus:{name}", printable(text, 200)
     if name.endswith(("PermissionDenied", "AccessDenied")):
         return SwitchingNotAllowed(f"NetworkManager does not let this account do that: {text}", backend_code=code)
     if name.rpartition(".")[2] in _GONE:

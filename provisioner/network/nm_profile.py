@@ -7,6 +7,7 @@ Rule 2: the true reason of a failure is in Device.StateChanged, never in the act
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from provisioner.errors import (
     NoAddress,
     SwitchError,
 )
-from provisioner.model import SetupNetwork, printable
+from provisioner.model import SetupNetwork, parse_bssid, printable
 
 WIFI: Final = 2  # NMDeviceType
 UNMANAGED, UNAVAILABLE, DISCONNECTED, ACTIVATED, DEACTIVATING = 10, 20, 30, 100, 110
@@ -30,6 +31,8 @@ RIGHTS: Final = (
     "org.freedesktop.NetworkManager.settings.modify.own",
 )
 OURS: Final = "provisioner "  # the beginning of our profiles' names
+
+_PRIVACY = 0x1  # NM80211ApFlags
 
 Variant = tuple[str, Any]
 Settings = Mapping[str, Mapping[str, Variant]]
@@ -130,7 +133,36 @@ def _taken(taken: Settings, section: str, name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return bytes(value) if isinstance(value, bytes | bytearray | list) else value
+    if isinstance(value, list) and all(isinstance(item, int) and 0 <= item < 256 for item in value):
+        return bytes(value)
+    return bytes(value) if isinstance(value, bytearray) else value
+
+
+# --- what it tells ---
+
+
+def open_network(point: Mapping[str, Any], *, boot_s: float, now_s: float) -> SetupNetwork | None:
+    """An access point as a network without a password; None if it has one, or if a property is missing or is none.
+
+    `point` has the properties whose types are right; `boot_s` is the time of its `LastSeen`, `now_s` trio's.
+    """
+    try:
+        if point["Flags"] & _PRIVACY or point["WpaFlags"] or point["RsnFlags"]:
+            return None
+        name = bytes(point["Ssid"]).decode("utf-8", "surrogateescape")
+        heard_s = now_s - max(0.0, boot_s - point["LastSeen"])
+        return SetupNetwork(name, parse_bssid(point["HwAddress"]), signal_dbm(point["Strength"]), heard_s)
+    except (KeyError, ValueError):
+        return None
+
+
+def address_of(row: Mapping[str, Variant]) -> ipaddress.IPv4Address | None:
+    """One row of `AddressData`; None if it is no address."""
+    kind, text = row.get("address", ("", ""))
+    try:
+        return ipaddress.IPv4Address(text) if kind == "s" else None
+    except ValueError:
+        return None
 
 
 def signal_dbm(strength: int) -> int:

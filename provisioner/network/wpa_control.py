@@ -20,7 +20,7 @@ from typing import Protocol
 import trio
 
 from provisioner.errors import BackendGone, SwitchingNotAllowed
-from provisioner.model import SetupNetwork
+from provisioner.model import SetupNetwork, parse_bssid
 
 CONTROL_DIR = Path("/run/wpa_supplicant")
 COMMAND_S = 3.0
@@ -132,7 +132,7 @@ def unescaped(text: str) -> bytes:
 def networks_of(table: str, *, prefix: str, heard_s: float) -> list[SetupNetwork]:
     """The open networks with that prefix in an answer to SCAN_RESULTS; a line that is none is skipped."""
     found = []
-    for line in table.splitlines()[1:]:
+    for line in table.split("\n")[1:]:
         fields = line.split("\t", 4)
         if len(fields) != 5:
             continue
@@ -146,16 +146,17 @@ def networks_of(table: str, *, prefix: str, heard_s: float) -> list[SetupNetwork
         ):
             continue
         with contextlib.suppress(ValueError):
-            found.append(SetupNetwork(ssid.decode("utf-8", "surrogateescape"), bssid.lower(), int(level), heard_s))
+            signal_dbm = max(-200, min(0, int(level)))
+            found.append(SetupNetwork(ssid.decode("utf-8", "surrogateescape"), parse_bssid(bssid), signal_dbm, heard_s))
     return found
 
 
 def networks_listed(table: str) -> list[tuple[str, str]]:
     """The numbers and flags in an answer to LIST_NETWORKS."""
-    rows = [line.split("\t") for line in table.splitlines()[1:]]
-    return [(row[0], row[-1]) for row in rows if row[0].isdigit()]
+    rows = [line.split("\t") for line in table.split("\n")[1:]]
+    return [(row[0], row[-1]) for row in rows if row[0].isascii() and row[0].isdigit()]
 
 
 def status_of(answer: str) -> dict[str, str]:
     """An answer to STATUS: wpa_state, bssid, id, ..."""
-    return dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
+    return dict(line.split("=", 1) for line in answer.split("\n") if "=" in line)

@@ -177,7 +177,7 @@ class WpaSupplicantSwitcher(AutomaticSwitcher):
 
     async def _join(self, network: SetupNetwork, policy: JoinPolicy, begun: list[str]) -> None:
         number = await self._control.ask("ADD_NETWORK")
-        if not number.isdigit():
+        if not (number.isascii() and number.isdigit()):
             raise AdapterUnavailable(f"wpa_supplicant takes no network: {printable(number)}", backend_code="wpa:ADD")
         begun.append(number)
         self._moved = True

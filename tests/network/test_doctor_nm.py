@@ -15,18 +15,20 @@ from fake_nm import FakeNM
 
 
 async def test_version_adapter_and_remembered_photons_are_told_and_nothing_is_changed(autojump_clock, nursery):
+    """F27: a profile's name is what somebody's access point was called: it stands in no command to copy."""
     daemon = FakeNM(nursery)
     daemon.add_device("wlan1")
-    daemon.add_profile(
-        {"connection": {"id": ("s", "Photon-KLJZ 1")}, "802-11-wireless": {"ssid": ("ay", b"Photon-KLJZ")}}
-    )
+    uuid = "960098e6-bcc8-4317-8443-6f973cf90f72"
+    named = {"id": ("s", "Photon-$(reboot) \x1b[2J"), "uuid": ("s", uuid)}
+    daemon.add_profile({"connection": named, "802-11-wireless": {"ssid": ("ay", b"Photon-$(reboot)")}})
     daemon.add_profile({"connection": {"id": ("s", "home")}, "802-11-wireless": {"ssid": ("ay", b"Home")}})
     factory = NetworkManagerFactory(daemon.router, boot_s=trio.current_time)
     findings = {finding.what: finding for finding in await factory.examine("wlan1")}
 
     assert findings["NetworkManager"].good
     assert findings["adapter wlan1"].good
-    assert "nmcli connection delete Photon-KLJZ 1" in findings["remembered networks"].remedy
+    assert findings["remembered networks"].remedy == f"Run: nmcli connection delete {uuid}"
+    assert r"joins Photon-$(reboot) \x1b[2J by itself" in findings["remembered networks"].detail
     assert not {"AddAndActivateConnection2", "Delete", "RequestScan"} & set(daemon.calls)
 
 

@@ -4,6 +4,7 @@ There is no Wi-Fi in a namespace: scanning, names, BSSIDs and the loss of an acc
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -55,7 +56,9 @@ def test_doctor_tells_the_version_and_remembered_setup_networks(results):
 
     assert "is running" in examined["findings"]["NetworkManager"][0]
     assert examined["findings"]["NetworkManager"][1] == ""
-    assert "nmcli connection delete Photon-KLJZ" in examined["findings"]["remembered networks"][1]
+    detail, remedy = examined["findings"]["remembered networks"]
+    assert "Photon-KLJZ" in detail
+    assert re.fullmatch(r"Run: nmcli connection delete [0-9a-f-]{36}", remedy)
     assert "remembered networks" not in examined["after"]
 
 

@@ -88,7 +88,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _parsed(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535 or not host:
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535 or not host:
         raise PageNotServed(f"{text!r} is no address", remedy="Write --bind HOST:PORT, as 127.0.0.1:8640.")
     return host.strip("[]"), int(port)
 
