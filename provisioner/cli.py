@@ -388,6 +388,7 @@ for _command in (console, doctor, reconcile, status, show, report, restore, scan
 def main(argv: list[str] | None = None) -> None:
     """Run a command and exit with its code; the entry point of the console script."""
     _stop_like_ctrl_c()
+    _without_core_dumps()
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")  # a terminal without some character shows its number instead
@@ -435,6 +436,14 @@ def _deaf() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _without_core_dumps() -> None:
+    """A dump of our memory would hold tokens and passwords."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _last_flush() -> None:

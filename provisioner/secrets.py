@@ -58,6 +58,9 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         raise SecretUnsafe("a secret cannot be pickled")
 
+    def __getstate__(self) -> NoReturn:
+        raise SecretUnsafe("a secret has no state to show")
+
 
 class ClaimCode(Secret):
     """Exactly 63 base64 characters, single use, one hour (facts: photon-softap T13, particle-cloud 7).

@@ -30,7 +30,13 @@ def test_the_timer_catches_up_and_the_service_may_do_nothing_else():
     )
 
     assert "Persistent=yes" in timer
-    assert {"NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "CapabilityBoundingSet="} <= set(service)
+    assert {
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "ProtectHome=yes",
+        "CapabilityBoundingSet=",
+        "LimitCORE=0",
+    } <= set(service)
     (command,) = [line for line in service if line.startswith("ExecStart=")]
     assert " reconcile " in command
     assert "--deadline" in command

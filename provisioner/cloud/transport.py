@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import certifi
 import httpx  # upstream has stood still since 2024-12; httpx2 has the same API: the way out is this line
 import trio
 
@@ -170,9 +171,14 @@ class Transport:
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:
-    """One context for all connections: making it takes longer than a request. `ca_file` replaces the usual roots."""
+    """One context for all connections: making it takes longer than a request. `ca_file` replaces the usual roots.
+
+    Made by hand, because Python's own default takes SSLKEYLOGFILE from the environment: whoever has that file can
+    read our tokens off the wire.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and the name
     try:
-        context = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context(trust_env=False)
+        context.load_verify_locations(cafile=ca_file or certifi.where())
     except (OSError, ssl.SSLError) as error:
         raise InputRefused(
             f"cloud.ca_file {printable(str(ca_file), 200)} is not a file of certificates: {printable(str(error))}",

@@ -46,14 +46,17 @@ MARK = '"provisioner"'
 _SCAN_ENDS = ("CTRL-EVENT-SCAN-RESULTS", "CTRL-EVENT-SCAN-FAILED")
 _IDLE = ("SCANNING", "DISCONNECTED", "INACTIVE")  # after so long: it is not there, or does not let us in
 
+_IP_ENV = {"PATH": "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"}  # ours holds secrets
+
 OpenControl = Callable[[str], AbstractAsyncContextManager[Control]]
 RunIp = Callable[[Sequence[str]], Awaitable[None]]
 
 
 async def run_ip(arguments: Sequence[str]) -> None:
     """Run iproute2's `ip`. Raises SwitchingNotAllowed, AdapterUnavailable."""
+    command = ["ip", *arguments]
     try:
-        done = await trio.run_process(["ip", *arguments], check=False, capture_stdout=True, capture_stderr=True)
+        done = await trio.run_process(command, check=False, env=_IP_ENV, capture_stdout=True, capture_stderr=True)
     except OSError as error:
         raise AdapterUnavailable("the program `ip` is not installed", remedy="Install iproute2.") from error
     if done.returncode:

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from provisioner import errors
+from provisioner.network import wpa_supplicant
 from provisioner.network.switcher import JoinPolicy, Uplink
 from provisioner.network.wpa_control import networks_of, open_control, status_of, unescaped
 from provisioner.network.wpa_supplicant import MARK, WpaSupplicantFactory, run_ip
@@ -254,6 +255,18 @@ async def test_no_socket_is_said_with_how_to_start_one(tmp_path):
     assert "wpa_supplicant -B -i wlan7" in caught.value.remedy
     with contextlib.suppress(OSError):
         (tmp_path / "wlan7").unlink()
+
+
+async def test_f35_the_program_that_sets_addresses_is_not_given_our_environment(tmp_path, monkeypatch):
+    """A child's environment can be read in /proc by every process of the same account."""
+    program = tmp_path / "ip"
+    program.write_text(f"#!/bin/sh\nenv > {tmp_path}/seen\n")
+    program.chmod(0o755)
+    monkeypatch.setitem(wpa_supplicant._IP_ENV, "PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PROVISIONER_CLIENT_SECRET", "canary-5724113917ac1e1cbf80")
+    await run_ip(["-V"])
+
+    assert "canary" not in (tmp_path / "seen").read_text()
 
 
 async def test_ip_is_run_and_what_it_says_is_told():
