@@ -23,6 +23,9 @@ from provisioner.errors import CloudReplyUnreadable
 from provisioner.model import CloudDevice, DeviceID
 from provisioner.secrets import ClaimCode, Secret
 
+_TEXT_CHARACTERS_MAX = 1_000
+_TOKEN_CHARACTERS_MAX = 4_096
+_NUMBER_MAX = 2**53
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,4096}")
 
 
@@ -73,7 +76,7 @@ class DevicePage:
 def read_token(body: bytes) -> Token:
     """POST /oauth/token and POST .../customers: `access_token`; 0, null and no `expires_in` all mean never."""
     row = _Row.of(body, "get a token")
-    token = row.needed_text("access_token")
+    token = row.needed_text("access_token", _TOKEN_CHARACTERS_MAX)
     if not _HEADER_SAFE.fullmatch(token):
         raise row.unreadable("access_token", "cannot be sent in a header")
     return Token(Secret(token), row.seconds("expires_in"), row.text("scope"))
@@ -135,7 +138,7 @@ def _customer_names(envelope: _Row) -> Mapping[str, str]:
     names: dict[str, str] = {}
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, dict) and isinstance(item.get("id"), str) and isinstance(item.get("username"), str):
-            names[item["id"]] = _whole_characters(item["username"])
+            names[item["id"]] = _whole_characters(item["username"][:_TEXT_CHARACTERS_MAX])
     return names
 
 
@@ -216,7 +219,7 @@ class _Row:
     @classmethod
     def of(cls, body: bytes, what: str) -> _Row:
         try:
-            value = json.loads(body)
+            value = json.loads(body, object_pairs_hook=_each_key_once)
         except (ValueError, RecursionError):
             value = None
         return cls(value, what)
@@ -231,14 +234,18 @@ class _Row:
     def value(self, name: str) -> object:
         return self._fields.get(name)
 
-    def text(self, name: str) -> str | None:
+    def text(self, name: str, characters_max: int = _TEXT_CHARACTERS_MAX) -> str | None:
         value = self.value(name)
-        if value is None or isinstance(value, str):
-            return None if value is None else _whole_characters(value)
-        raise self.unreadable(name, "is not a text")
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self.unreadable(name, "is not a text")
+        if len(value) > characters_max:  # it would go into journals, tables and pages
+            raise self.unreadable(name, "is longer than any text of the API")
+        return _whole_characters(value)
 
-    def needed_text(self, name: str) -> str:
-        text = self.text(name)
+    def needed_text(self, name: str, characters_max: int = _TEXT_CHARACTERS_MAX) -> str:
+        text = self.text(name, characters_max)
         if not text:
             raise self.unreadable(name, "is missing")
         return text
@@ -253,7 +260,9 @@ class _Row:
 
     def whole(self, name: str) -> int | None:
         value = self.value(name)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        if value is None:
+            return None
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _NUMBER_MAX:
             return value
         raise self.unreadable(name, "is not a whole number")
 
@@ -293,6 +302,14 @@ class _Row:
 def _utc(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The API says everything once; what says `owner` twice is somebody else, and each reader would see another."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return fields
 
 
 def _whole_characters(text: str) -> str:

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -63,12 +64,13 @@ def beat(runs_dir: Path, said: Mapping[str, JSON]) -> None:
 
 
 def last_beat(runs_dir: Path) -> Mapping[str, JSON] | None:
-    """The heartbeat of the last night, or None where there is none that can be read."""
+    """The heartbeat of the last night, or None where there is none that can be read: its `began` is a UTC time."""
     try:
         said = json.loads((runs_dir / HEARTBEAT_NAME).read_bytes())
-    except (OSError, ValueError):
+        began = datetime.fromisoformat(said["began"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return said if isinstance(said, dict) else None
+    return said if isinstance(said, dict) and began.tzinfo is not None else None
 
 
 class Findings:

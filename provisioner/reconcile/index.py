@@ -13,9 +13,10 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 
@@ -23,13 +24,17 @@ from provisioner.errors import JournalCorrupt, RunsFolderUnusable
 from provisioner.journal.head import KeptHead
 from provisioner.journal.reader import Mark, Replay, RunFolder, replay, runs
 from provisioner.journal.records import GENESIS, Record
-from provisioner.model import Outcome
+from provisioner.model import Outcome, printable
 from provisioner.reconcile.facts import TELLS, Facts
 
 INDEX_NAME = "index.sqlite"
 VERSION = "1"
 PART = 200_000  # records between two writes
 _BATCH = 500  # devices in one question; sqlite's own limit is 32,766
+_NO_DAMAGE = frozenset({
+    sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+})  # fmt: skip
 _TIMES = ("at", "handshake_at", "handshake_before", "cloud_from")
 _COLUMNS = tuple(field.name for field in fields(Facts))
 _VALUES = attrgetter(*_COLUMNS)
@@ -165,10 +170,11 @@ class Index:
         rows = self.database.execute(
             "SELECT run, bytes, records, head, changed_ns, started, trouble FROM journals ORDER BY number"
         )
-        return [
-            JournalRow(run, Mark(size, records, head), changed_ns, json.loads(started), trouble)
-            for run, size, records, head, changed_ns, started, trouble in rows
-        ]
+        with _as_written():
+            return [
+                JournalRow(run, Mark(int(size), int(records), head), changed_ns, dict(json.loads(started)), trouble)
+                for run, size, records, head, changed_ns, started, trouble in rows
+            ]
 
     def facts_of(self, devices: Iterable[str]) -> dict[str, Facts]:
         """What the journals say of these devices; who is in none is left out."""
@@ -201,8 +207,10 @@ class Index:
             (device,),
         )
         for run, offsets in rows:
-            for offset in offsets.split(","):
-                yield run, int(offset)
+            with _as_written():
+                numbers = [int(offset) for offset in str(offsets).split(",")]
+            for number in numbers:
+                yield run, number
 
 
 class _Part:
@@ -261,10 +269,11 @@ def values_of(facts: Facts) -> tuple[object, ...]:
 def facts_from(values: Sequence[object]) -> Facts:
     """The facts of a row."""
     row = dict(zip(_COLUMNS, values, strict=True))
-    for name in _TIMES:
-        if row[name] is not None:
-            row[name] = datetime.fromisoformat(str(row[name]))
-    row["outcome"] = Outcome(str(row["outcome"])) if row["outcome"] is not None else None
+    with _as_written():
+        for name in _TIMES:
+            if row[name] is not None:
+                row[name] = datetime.fromisoformat(str(row[name]))
+        row["outcome"] = Outcome(str(row["outcome"])) if row["outcome"] is not None else None
     for name in ("connecting", "imported", "restored", "in_doubt"):
         row[name] = bool(row[name])
     return Facts(**row)  # type: ignore[arg-type]
@@ -299,7 +308,7 @@ def _still_holds(row: JournalRow, folder: RunFolder) -> bool:
         return False
     with folder.journal.open("rb") as file:
         tail = f'"{row.mark.head_hash}"}}\n'.encode()
-        file.seek(row.mark.bytes - len(tail))
+        file.seek(max(0, row.mark.bytes - len(tail)))
         return file.read(len(tail)) == tail
 
 
@@ -307,7 +316,8 @@ def _still_holds(row: JournalRow, folder: RunFolder) -> bool:
 def open_index(runs_dir: Path) -> Iterator[Index]:
     """Open the index of a runs folder, and make it where there is none or only one that is damaged or older.
 
-    Raises RunsFolderUnusable where the folder cannot be written.
+    Raises RunsFolderUnusable where the folder cannot be written, also in the block; and when the file turns out to be
+    damaged there: then it has been taken away.
     """
     path = runs_dir / INDEX_NAME
     try:
@@ -315,8 +325,62 @@ def open_index(runs_dir: Path) -> Iterator[Index]:
         database = _opened(path)
     except (OSError, sqlite3.OperationalError) as error:
         raise RunsFolderUnusable(f"the index {path} cannot be used: {error}") from error
-    with closing(database):
-        yield Index(database, runs_dir)
+    try:
+        with closing(database):
+            yield Index(database, runs_dir)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if _is_in_use_or_full(error):
+            raise RunsFolderUnusable(f"the index {path} cannot be used: {printable(str(error), 200)}") from error
+        if not _is_damage(error):
+            raise
+        with suppress(OSError):
+            _take_away(path)
+        raise RunsFolderUnusable(
+            f"the index {path} was damaged and has been taken away",
+            remedy="Run the same command again: it is built anew from the journals.",
+        ) from error
+
+
+class _Damaged(sqlite3.DatabaseError):
+    """A value in the file is not one that was ever written there."""
+
+
+@contextmanager
+def _as_written() -> Iterator[None]:
+    """Around what takes a stored value apart."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _Damaged("a value that was never written") from error
+
+
+def _is_damage(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return (
+        isinstance(error, _Damaged | UnicodeDecodeError)
+        or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        or "could not decode" in str(error).lower()
+    )
+
+
+def _is_in_use_or_full(error: Exception) -> bool:
+    """Whether the file is as it should be, and cannot be worked with now."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DAMAGE
+
+
+def _take_away(path: Path) -> None:
+    for left in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        left.unlink(missing_ok=True)
+
+
+_TABLES = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY sql"
+
+
+@cache
+def _tables_of_ours() -> list[tuple[str]]:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(_SCHEMA)
+        return database.execute(_TABLES).fetchall()
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -326,17 +390,20 @@ def _opened(path: Path) -> sqlite3.Connection:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = OFF")  # a power cut can cost this file; it is built again
             database.execute("PRAGMA cache_size = -65536")
-            version = database.execute("SELECT version FROM meta").fetchone()
-        except sqlite3.DatabaseError as error:
-            version = None
-            if "no such table" in str(error):
+            tables = database.execute(_TABLES).fetchall()
+            if not tables:
                 database.executescript(_SCHEMA)
                 database.execute("INSERT INTO meta VALUES (?)", (VERSION,))
                 database.commit()
                 return database
-        if version == (VERSION,):
+            version = database.execute("SELECT version FROM meta").fetchone()
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # its words about itself may be unreadable, too
+            if _is_in_use_or_full(error):
+                database.close()
+                raise
+            tables, version = [], None
+        if tables == _tables_of_ours() and version == (VERSION,):
             return database
         database.close()
-        for left in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-            left.unlink(missing_ok=True)
+        _take_away(path)
     raise OSError(os.strerror(5))

@@ -10,12 +10,13 @@ import random
 import traceback
 from collections import Counter
 
+import hostile_parsers
 import hostile_sinks
 import hypothesis
 from hypothesis import HealthCheck, given, settings
 from report import Part, Row
 
-TARGETS = [*hostile_sinks.TARGETS]
+TARGETS = [*hostile_parsers.TARGETS, *hostile_sinks.TARGETS]
 _WORDS_MAX = 400
 
 
