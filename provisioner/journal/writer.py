@@ -217,11 +217,12 @@ def open_journal(
         with ExitStack() as stack:
             with _folder_refused(runs_dir):
                 disk.make_folder(path.parent)
+                # The head is safe before there is a journal: a crash in between leaves no journal with a torn head.
+                head_descriptor = _new_head(path.with_name(HEAD_NAME), disk)
+                stack.callback(disk.close, head_descriptor)
                 descriptor = disk.open_new(path)
                 stack.callback(disk.close, descriptor)
                 disk.sync(descriptor)
-                head_descriptor = _new_head(path.with_name(HEAD_NAME), disk)
-                stack.callback(disk.close, head_descriptor)
                 for folder in (path.parent, runs_dir):  # a file is only safe when its name is, and so its folder's
                     disk.sync_folder(folder)
             journal = Journal(

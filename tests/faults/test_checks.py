@@ -195,6 +195,17 @@ def test_a_journal_that_was_changed_is_found(played, history, tmp_path, how):
         run.write_bytes(kept)
 
 
+def test_a_journal_whose_end_was_cut_off_is_found_by_its_head(played, words, history):
+    """F36: the chain of what is left is whole; the head beside it knows of more."""
+    run = sorted(played.runs_dir.glob("*/journal.jsonl"))[-1]
+    kept = run.read_bytes()
+    run.write_bytes(b"".join(kept.splitlines(keepends=True)[:-2]))
+    try:
+        assert list(check_books.no_head_accuses(played, words, history))
+    finally:
+        run.write_bytes(kept)
+
+
 def test_a_proof_that_is_lost_later_is_found(played, words, history):
     word = [word for word in words.by_device[first(played)] if word.event == "device.carried"][-1]
     word.outcome = Outcome.SKIPPED
