@@ -96,8 +96,8 @@ def compare(kept: KeptHead, *, records: int, hash_there: str | None, says_kept: 
     journal does not reach so far. `says_kept`: its first record says that a head is kept.
     """
     if kept.head is None:
-        if kept.there:
-            return End.HEAD_UNREADABLE
+        if kept.there:  # a power cut at its birth can tear it, before there is any record
+            return End.HEAD_UNREADABLE if records else End.BEHIND
         return End.HEAD_MISSING if says_kept else End.NOT_KEPT
     if hash_there is None:
         return End.CUT
