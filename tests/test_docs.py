@@ -74,7 +74,19 @@ def classes_block():
     return "\n".join(rows)
 
 
+def invariants_block():
+    """The invariants of the fault table, read from its source."""
+    tree_ = ast.parse((ROOT / "tests/faults/fault_table.py").read_text())
+    (value,) = (
+        node.value
+        for node in tree_.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "INVARIANTS"
+    )
+    return "\n".join(f"- **{number}** {words}" for number, words in ast.literal_eval(value).items())
+
+
 BLOCKS = {
+    "invariants": invariants_block,
     "classes": classes_block,
     "assumptions": assumptions_block,
     "steps": steps_block,

@@ -131,6 +131,7 @@ async def test_a_path_that_could_lead_to_another_host_is_our_bug(path):
 
 @pytest.mark.parametrize("location", ["https://evil.example/", "/v1/other", "//evil.example"])
 async def test_a_redirect_is_never_followed(location):
+    """F32: so no token goes to another host."""
     seen = []
     reply = await ask(lambda r: seen.append(r) or httpx.Response(302, headers={"Location": location}))
 
@@ -139,6 +140,7 @@ async def test_a_redirect_is_never_followed(location):
 
 
 async def test_a_cookie_is_never_sent_back():
+    """F32: nothing is kept for the next request."""
     seen = []
 
     def answer(request):
@@ -153,6 +155,7 @@ async def test_a_cookie_is_never_sent_back():
 
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch):
+    """F32: nobody stands between."""
     for name in ("ALL_PROXY", "HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://proxy.invalid:3128")
     async with Transport("http://127.0.0.1:9") as transport:
@@ -189,6 +192,7 @@ class EndlessStream(httpx.AsyncByteStream):
 
 
 async def test_a_slow_drip_ends_at_the_budget(autojump_clock):
+    """F31: from the cloud."""
     stream = EndlessStream(b"x", 0.2)
     began_s = trio.current_time()
     with pytest.raises(CloudAnswerLost, match="within 30 s"):
@@ -199,6 +203,7 @@ async def test_a_slow_drip_ends_at_the_budget(autojump_clock):
 
 
 async def test_an_endless_flood_ends_at_the_cap(autojump_clock):
+    """F30: from the cloud."""
     stream = EndlessStream(b"x" * 1024, 0)
     with pytest.raises(CloudReplyUnreadable):
         await ask(httpx.Response(200, stream=stream))
@@ -208,6 +213,7 @@ async def test_an_endless_flood_ends_at_the_cap(autojump_clock):
 
 
 async def test_a_compressed_answer_is_not_unpacked():
+    """F30: so no bomb is."""
     bomb = gzip.compress(b"x" * 10_000_000)
     with pytest.raises(CloudReplyUnreadable, match="compressed"):
         await ask(lambda _: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=EndlessStream(bomb, 0)))

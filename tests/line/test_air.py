@@ -190,6 +190,7 @@ def test_a_device_that_is_returned_is_free_at_once(air):
 
 
 def test_a_settled_device_coming_back_is_no_news(air):
+    """F9: late news of a board that has its end changes nothing."""
     there = network(1)
     choose(air, [there])
     air.learn(there, ID)

@@ -21,7 +21,7 @@ def test_a_row_knows_its_line_and_column():
 
 
 def test_a_bom_is_no_part_of_a_row_nor_of_its_column():
-    """Two lists pasted together have one in the middle."""
+    """F29: Two lists pasted together have one in the middle."""
     found, _ = read(f"\ufeff{A};1\n\ufeff{B};2\n\ufeff\n")
 
     assert found == [Row(1, 1, A, None, None), Row(2, 2, B, None, None)]

@@ -233,6 +233,8 @@ async def test_a_silent_photon_ends_at_the_budget_of_the_command(autojump_clock,
 
 @pytest.mark.parametrize("transport", ["http", "tcp"])
 async def test_a_photon_that_drips_ends_at_the_budget(autojump_clock, photon, transport):
+    """F31: from a Photon."""
+
     async def drip(stream, request):
         for byte in b"HTTP/1.1 200 OK\r\n\r\n{" + b" " * 1000 if transport == "http" else b"\n\n{" + b" " * 1000:
             await stream.send_all(bytes([byte]))
@@ -255,6 +257,7 @@ async def test_a_photon_that_drips_ends_at_the_budget(autojump_clock, photon, tr
     ],
 )
 async def test_an_endless_answer_is_cut_at_the_cap(autojump_clock, photon, start, more):
+    """F30: from a Photon."""
     sent = 0
 
     async def flood(stream, request):
