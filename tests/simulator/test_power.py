@@ -168,7 +168,7 @@ def test_a_cut_of_a_torn_tail_may_come_back_and_is_cut_again(tmp_path):
 def test_a_killed_program_loses_nothing_that_was_written(tmp_path):
     """F2: the kernel goes on; only what the program never handed over is missing."""
     disk = PowerDisk()
-    disk.cut_at(16, after=True)
+    disk.cut_at(18, after=True)
     acknowledged = written(tmp_path, disk)
 
     assert acknowledged > 0
