@@ -187,10 +187,10 @@ async def _checked(bus: Bus, adapter: str) -> str:
 
 
 async def _settled(bus: Bus, device: str) -> int:
-    """The device's state; one that is not available may be so only because NetworkManager has just started."""
+    """The device's state; not managed or not available may only mean that it, or NetworkManager, has just come."""
     state = UNAVAILABLE
     with trio.move_on_after(READY_S):
-        while (state := int(await bus.get(device, ".Device", "State"))) == UNAVAILABLE:  # noqa: ASYNC110
+        while (state := int(await bus.get(device, ".Device", "State"))) <= UNAVAILABLE:  # noqa: ASYNC110
             await trio.sleep(LOOK_S)
     return state
 
@@ -385,8 +385,9 @@ class NetworkManagerSwitcher(AutomaticSwitcher):
     async def _take_down(self, begun: str) -> None:
         with suppress(AdapterUnavailable):  # it is down already: the Photon has gone
             await self._bus.call(ROOT, NM, "DeactivateConnection", "o", (begun,))
-        while await self._bus.get(self._device, ".Device", "ActiveConnection") == begun:  # noqa: ASYNC110
-            await trio.sleep(LOOK_S)
+        with suppress(AdapterUnavailable):  # the adapter itself is gone: there is nothing to leave
+            while await self._bus.get(self._device, ".Device", "ActiveConnection") == begun:  # noqa: ASYNC110
+                await trio.sleep(LOOK_S)
 
 
 class NetworkManagerLink(BoundLink):

@@ -100,6 +100,7 @@ class WpaSupplicantSwitcher(AutomaticSwitcher):
         super().__init__(Traits(name="wpa_supplicant", adapter=adapter, uplink=uplink, static_addresses=True))
         self._control = control
         self._ip = ip
+        self._put = ""  # the address that was put on the adapter for a Photon
         self._before: str | None = None  # the network it was on when we came
         self._enabled: list[str] = []  # and those it could have chosen: selecting one disables all others
         # Every adapter has an address of its own, so that two on one Photon by mistake are told apart.
@@ -112,6 +113,7 @@ class WpaSupplicantSwitcher(AutomaticSwitcher):
         if await self._control.ask("PING") != "PONG":
             raise AdapterUnavailable(f"the wpa_supplicant of {self._adapter} does not answer PING")
         if await self._sweep():
+            await self._ip(["addr", "flush", "dev", self._adapter, "to", f"{self._own}/32"])
             # The killed run had selected its network, which disables all others: nobody knows any more which were.
             await self._control.ask("ENABLE_NETWORK all")
         shared = self._traits.uplink is Uplink.SHARED
@@ -189,8 +191,8 @@ class WpaSupplicantSwitcher(AutomaticSwitcher):
             await self._must(f"SET_NETWORK {number} {setting}")
         await self._must(f"SELECT_NETWORK {number}")
         await self._associated(network)
-        address = policy.static_address or self._own
-        await self._ip(["addr", "replace", f"{address}/{PHOTON_SUBNET.prefixlen}", "dev", self._adapter])
+        self._put = f"{policy.static_address or self._own}/{PHOTON_SUBNET.prefixlen}"
+        await self._ip(["addr", "replace", self._put, "dev", self._adapter])
         seen = await own_address(self._adapter, PHOTON_HOST)
         if seen is None or seen not in PHOTON_SUBNET:
             raise NoAddress(f"{self._adapter} has no address in the Photon's subnet ({seen or 'none'})")
@@ -212,9 +214,13 @@ class WpaSupplicantSwitcher(AutomaticSwitcher):
             await trio.sleep(LOOK_S)
 
     async def _take_down(self, begun: str) -> None:
-        await self._must(f"REMOVE_NETWORK {begun}")
-        await self._until(lambda status: status.get("wpa_state") != "COMPLETED")
-        await self._ip(["addr", "flush", "dev", self._adapter])
+        try:
+            await self._must(f"REMOVE_NETWORK {begun}")
+            await self._until(lambda status: status.get("wpa_state") != "COMPLETED")
+        finally:  # ours and no other: a shared adapter keeps the address that it has on its uplink
+            put, self._put = self._put, ""
+            if put:
+                await self._ip(["addr", "del", put, "dev", self._adapter])
 
     # --- words ---
 

@@ -8,13 +8,13 @@ world can do; what a world cannot, it says in `cannot`, and the case is left out
 from __future__ import annotations
 
 import contextlib
+import re
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NoReturn, Protocol
 
-import pytest
 import trio
 
 from provisioner import errors
@@ -116,9 +116,33 @@ async def show(benches: Callable[[], AbstractContextManager[Bench]], cases: Sequ
                 with trio.fail_after(CASE_S):
                     await one.run(bench)
                 results[one.name] = SHOWN
-            except BaseException:  # noqa: BLE001 - pytest's own failures are no Exception; all of them are told
+            except Exception:  # noqa: BLE001 - all of them are told
                 results[one.name] = traceback.format_exc()[-3000:]
     return results
+
+
+class Caught:
+    """What `raises` caught."""
+
+    value: Any = None
+
+
+@contextlib.contextmanager
+def raises(*kinds: type[BaseException], match: str = "") -> Iterator[Caught]:
+    """As pytest's own, without pytest: the emulated processor of the radio bench takes seconds to import it."""
+    caught = Caught()
+    try:
+        yield caught
+    except kinds as error:
+        assert re.search(match, str(error)), f"{error!r} does not say {match!r}"  # noqa: PT017
+        caught.value = error
+    else:
+        fail(f"nothing raised {' or '.join(kind.__name__ for kind in kinds)}")
+
+
+def fail(why: str) -> NoReturn:
+    """End the case."""
+    raise AssertionError(why)
 
 
 class BodyFailed(Exception):
@@ -128,7 +152,7 @@ class BodyFailed(Exception):
 async def assert_dead(link: Link) -> None:
     """A link that was left: ill, and it dials no more."""
     assert not await link.healthy()
-    with pytest.raises(OSError, match=r".+"):
+    with raises(OSError, match=r".+"):
         await link.dial(HOST, PORT)
 
 
@@ -138,7 +162,7 @@ async def assert_dies(link: Link, bench: Bench) -> None:
         while await link.healthy():
             await trio.sleep(0.1)
     assert not await link.healthy()
-    with pytest.raises((OSError, trio.TooSlowError)), trio.fail_after(10):
+    with raises(OSError, trio.TooSlowError), trio.fail_after(10):
         await link.dial(HOST, PORT)
 
 
@@ -213,9 +237,9 @@ async def joined_yields_only_with_an_address_in_the_photons_subnet(bench: Bench)
     bench.put(ONE, lease=False)
     async with bench.open("wlan1", Uplink.SEPARATE) as switcher:
         network = await bench.find(switcher, ONE)
-        with pytest.raises(errors.NoAddress):
+        with raises(errors.NoAddress):
             async with switcher.joined(network, bench.policy):
-                pytest.fail("yielded without an address")
+                fail("yielded without an address")
 
 
 @case("vanish")
@@ -224,9 +248,9 @@ async def a_network_that_is_gone_is_not_joined(bench: Bench) -> None:
     async with bench.open("wlan1", Uplink.SEPARATE) as switcher:
         network = await bench.find(switcher, ONE)
         bench.vanish(ONE)
-        with pytest.raises(errors.SwitchError) as caught:
+        with raises(errors.SwitchError) as caught:
             async with switcher.joined(network, bench.policy):
-                pytest.fail("yielded without a network")
+                fail("yielded without a network")
 
     assert caught.value.blame is errors.Blame.DEVICE
 
@@ -260,9 +284,9 @@ async def two_adapters_joined_at_once_reach_their_own_photons(bench: Bench) -> N
 @case("one owner")
 async def an_adapter_that_another_station_holds_is_refused_and_free_afterwards(bench: Bench) -> None:
     async with bench.open("wlan1", Uplink.SEPARATE):
-        with pytest.raises(errors.AdapterUnavailable, match=r"another station|another program"):
+        with raises(errors.AdapterUnavailable, match=r"another station|another program"):
             async with bench.open("wlan1", Uplink.SEPARATE):
-                pytest.fail("two stations on one adapter")
+                fail("two stations on one adapter")
     async with bench.open("wlan1", Uplink.SEPARATE):
         pass
 
@@ -278,7 +302,7 @@ async def a_link_is_dead_after_leaving_with_all_its_streams(bench: Bench) -> Non
             stream = await link.dial(HOST, PORT)
 
         await assert_dead(link)
-        with pytest.raises((trio.ClosedResourceError, trio.BrokenResourceError)):
+        with raises(trio.ClosedResourceError, trio.BrokenResourceError):
             await stream.send_all(b"too late")
 
 
@@ -291,7 +315,7 @@ def _leaving_on_an_error(leave: str) -> _Run:
         bench.put(ONE)
         async with bench.open("wlan1", Uplink.SEPARATE) as switcher:
             links: list[Link] = []
-            with pytest.raises(BodyFailed):
+            with raises(BodyFailed):
                 await _fail_on(
                     switcher, await bench.find(switcher, ONE), bench.policy, links, lambda: _spoil(bench, leave)
                 )
@@ -349,9 +373,9 @@ async def a_join_that_hangs_ends_with_its_budget(bench: Bench) -> None:
         network = await bench.find(switcher, ONE)
         bench.hang_join()
         start_s = trio.current_time()
-        with pytest.raises((errors.JoinTimeout, errors.AssociationFailed)):
+        with raises(errors.JoinTimeout, errors.AssociationFailed):
             async with switcher.joined(network, bench.policy):
-                pytest.fail("yielded though the join hangs")
+                fail("yielded though the join hangs")
 
     assert trio.current_time() - start_s <= bench.join_bound_s + bench.policy.leave_budget_s + bench.slack_s
 
@@ -364,7 +388,7 @@ async def a_join_can_be_cancelled(bench: Bench) -> None:
         bench.hang_join()
         with trio.move_on_after(3) as scope:
             async with switcher.joined(network, bench.policy):
-                pytest.fail("yielded though the join hangs")
+                fail("yielded though the join hangs")
 
     assert scope.cancelled_caught
 
@@ -385,7 +409,7 @@ async def after_an_error_the_same_adapter_joins_the_next_photon(bench: Bench) ->
     bench.put(ONE)
     bench.put(TWO)
     async with bench.open("wlan1", Uplink.SEPARATE) as switcher:
-        with pytest.raises(BodyFailed):
+        with raises(BodyFailed):
             await _fail_on(switcher, await bench.find(switcher, ONE), bench.policy, [], lambda: None)
         async with switcher.joined(await bench.find(switcher, TWO), bench.policy) as link:
             assert await bench.who_answers(link) == TWO
@@ -426,5 +450,5 @@ async def an_uplink_that_cannot_be_restored_is_said(bench: Bench) -> None:
         async with switcher.joined(await bench.find(switcher, ONE), bench.policy):
             pass
         bench.hang_join()
-        with pytest.raises(errors.UplinkNotRestored):
+        with raises(errors.UplinkNotRestored):
             await switcher.restore(timeout=bench.restore_s)

@@ -205,6 +205,8 @@ class FakeNM:
                 await self.on_DeactivateConnection(None, device.active)
 
     async def on_RequestScan(self, path, _options):
+        if path not in self.devices:
+            raise DBusFault("org.freedesktop.DBus.Error.UnknownObject", f"no object {path}")
         self.nursery.start_soon(self._scan, self.devices[path])
 
     async def _scan(self, device):
@@ -221,6 +223,8 @@ class FakeNM:
             for section, rows in profile.items()
             for name, value in rows.items()
         )
+        if device not in self.devices:
+            raise DBusFault(f"{NM}.UnknownDevice", "Device not found")
         path = self.add_profile(profile if good else NAIVE)
         active = self._begin(self.devices[device], path, point)
         return "ooa{sv}", (path, active, {})

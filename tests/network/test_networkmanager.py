@@ -196,6 +196,16 @@ async def test_another_program_that_takes_the_adapter_is_said(autojump_clock, be
             await joined(bench, switcher, network)
 
 
+async def test_an_adapter_that_is_pulled_out_needs_no_leaving_and_the_next_join_says_so(autojump_clock, bench):
+    bench.daemon.add_point("Photon-KLJZ")
+    async with bench.open() as switcher:
+        network = await found(switcher)
+        async with switcher.joined(network, POLICY):
+            bench.daemon.devices.clear()
+        with pytest.raises(errors.AdapterUnavailable):
+            await joined(bench, switcher, network)
+
+
 async def test_an_adapter_that_ends_on_another_bssid_sends_nothing(autojump_clock, bench, monkeypatch):
     bench.daemon.add_point("Photon-KLJZ")
     other = bench.daemon.add_point("Photon-KLJZ")
@@ -237,9 +247,10 @@ async def test_a_session_that_cannot_be_is_refused_in_words(autojump_clock, benc
     assert caught.value.remedy
 
 
-async def test_an_adapter_that_is_not_ready_yet_is_waited_for(autojump_clock, bench, nursery):
-    """A NetworkManager that has just started says `unavailable` for a moment (seen with the real one)."""
-    bench.device.state = 20
+@pytest.mark.parametrize("state", [10, 20], ids=["adapter just plugged in", "daemon just started"])
+async def test_an_adapter_that_is_not_ready_yet_is_waited_for(autojump_clock, bench, nursery, state):
+    """For a moment the real one says that it does not manage it, or that it is not available (radio bench)."""
+    bench.device.state = state
 
     async def later():
         await trio.sleep(3)

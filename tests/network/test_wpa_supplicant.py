@@ -92,7 +92,8 @@ async def test_a_visit_leaves_nothing_behind(autojump_clock, bench):
             bench.points[0].up = False
             assert not await link.healthy(), "a Photon that is gone is seen at once"
         assert bench.daemon.networks == {}
-        assert bench.ip[-1] == ["addr", "flush", "dev", "wlan1"]
+        (put,) = [call[2] for call in bench.ip if call[1] == "replace"]
+        assert bench.ip[-1] == ["addr", "del", put, "dev", "wlan1"], "its own address, and no other"
 
 
 async def test_what_a_killed_run_left_is_swept_and_nothing_else(autojump_clock, bench):
@@ -166,6 +167,17 @@ async def test_a_shared_adapter_that_a_killed_run_left_finds_its_uplink_again(au
         assert list(bench.daemon.networks) == [uplink]
         assert bench.on["wlan1"] == "uplink"
         assert switcher._before == uplink
+        assert bench.ip[0][:2] == ["addr", "flush"]
+        assert bench.ip[0][-1].endswith("/32"), "the address of ours that it had, and no other"
+
+
+async def test_an_address_of_ours_is_taken_off_even_if_the_daemon_has_died(autojump_clock, bench):
+    bench.points.append(Point(b"Photon-KLJZ", "02:00:00:00:00:01"))
+    async with bench.open() as switcher:
+        with pytest.raises(errors.LeaveFailed):
+            async with switcher.joined(await found(switcher), POLICY):
+                bench.daemon.running = False
+    assert bench.ip[-1][:2] == ["addr", "del"]
 
 
 async def test_a_shared_adapter_that_is_on_nothing_is_refused_in_words(autojump_clock, bench):

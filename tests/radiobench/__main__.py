@@ -45,7 +45,7 @@ def boot(folder, wishes):
     out = folder / "out"
     out.mkdir()
     (out / "guest.env").write_text(
-        f"export PHOTONS={wishes.radios} STATIONS={wishes.radios} KERNEL={folder}/kernel PYTHONPATH={ROOT}\n"
+        f"export RADIOS={wishes.radios} ONLY='{' '.join(wishes.only)}' KERNEL={folder}/kernel PYTHONPATH={ROOT}\n"
         f'python3() {{ {sys.executable} "$@"; }}\n'
     )
     command = [
@@ -67,6 +67,7 @@ def boot(folder, wishes):
 def main():
     parser = argparse.ArgumentParser(prog="python tests/radiobench", description=__doc__.splitlines()[0])
     parser.add_argument("--radios", type=int, default=4, help="stations, and as many Photons")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these scenarios; `contract` is one")
     parser.add_argument("--seconds", type=int, default=600, help="the virtual machine's longest life")
     parser.add_argument("--folder", type=Path, help="where the kernel is kept from one time to the next")
     wishes = parser.parse_args()
@@ -88,17 +89,51 @@ def main():
 
 
 def told(out):
-    path = out / "results.json"
-    if not path.exists():
+    """Everything that the virtual machine told, in words; 0 if all of it is as it must be."""
+    results = {}
+    for path in sorted(out.glob("results-*.json"), key=lambda path: path.stat().st_mtime):
+        results |= json.loads(path.read_text())
+    if not results or not (out / "done").exists():
         print((out / "guest.log").read_text()[-3000:] if (out / "guest.log").exists() else "nothing was said")
         print((out / "console.log").read_text()[-2000:])
         return 1
-    results = json.loads(path.read_text())
+    good = True
     for name, result in results.items():
-        seconds = f" ({result['seconds']} s)" if result["ok"] else ""
-        said = json.dumps(result.get("result", result.get("error")))
-        print(f"{'ok ' if result['ok'] else 'BAD'} {name}{seconds}: {said}")
-    return 0 if all(result["ok"] for result in results.values()) and (out / "done").exists() else 1
+        if "contract" not in result:
+            good &= result["ok"]
+            seconds = f" ({result['seconds']} s)" if result["ok"] else ""
+            said = json.dumps(result["result"]) if result["ok"] else result["error"]
+            print(f"{'ok ' if result['ok'] else 'BAD'} {name}{seconds}: {said}")
+    return 0 if contract_told([one for one in results.values() if "contract" in one]) and good else 1
+
+
+def contract_told(lanes):
+    """Which cases of the contract were shown on this level, by which back end. None is missing."""
+    if not lanes:
+        return True
+    for one in lanes:
+        print(f"lane of {one['backend']}: {len(one['contract'])} cases in {one['seconds']} s")
+    backends = sorted({one["backend"] for one in lanes})
+    shown = {backend: {} for backend in backends}
+    for one in lanes:
+        shown[one["backend"]] |= one["contract"]
+    good, reasons = True, []
+    print(f"\nThe contract of switchers on a real Wi-Fi stack (L4): {', '.join(backends)}")
+    for case in sorted({case for one in shown.values() for case in one}):
+        cells = []
+        for backend in backends:
+            said = shown[backend].get(case, "not run")
+            fine = said == "shown" or isinstance(said, dict)
+            left = isinstance(said, str) and said.startswith("left out: ")
+            good &= fine or left or (case.startswith("hostile") and said == "not run")
+            cells.append("shown" if fine else "-" if left else "BAD")
+            if not fine:
+                reasons.append(f"{backend}: {case}: {said}")
+            elif isinstance(said, dict):
+                reasons.append(f"{backend}: {case}: {json.dumps(said)}")
+        print(f"  {'  '.join(f'{cell:<5}' for cell in cells)}  {case}")
+    print("\n".join(["", *reasons]))
+    return good
 
 
 sys.exit(main())

@@ -12,7 +12,8 @@ mount -t tmpfs nmlib /var/lib/NetworkManager
 ip link set lo up
 . "$out/guest.env"
 mkdir -p /lib/modules && mount --bind "$KERNEL/lib/modules" /lib/modules  # the kernel fetches its own ciphers
-python3 "$bench/guest.py" "$out" || echo "the scenarios ended with $?"
+export OUT="$out"
+python3 "$bench/guest.py" || echo "the scenarios ended with $?"
 sync
 echo done >"$out/done"
 sync

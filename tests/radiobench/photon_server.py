@@ -52,4 +52,5 @@ async def ended_from_outside(scope):
             scope.cancel()
 
 
-trio.run(main, int(sys.argv[1]), sys.argv[2])
+if __name__ == "__main__":
+    trio.run(main, int(sys.argv[1]), sys.argv[2])
