@@ -58,6 +58,7 @@ from provisioner.logs import configure_logs
 from provisioner.model import Outcome
 from provisioner.network import backends
 from provisioner.network.switcher import NetworkSwitcher, SwitcherFactory, Uplink
+from provisioner.portable import WINDOWS
 from provisioner.scanner.device import scans_from_device
 from provisioner.scanner.terminal import scans_from_terminal
 from provisioner.softap.client import SoftAPClient
@@ -299,11 +300,23 @@ def scanners_of(prepared: Prepared, *, page: bool = False) -> list[Callable[[Sca
     """What reads the scanners of a job in scanner mode: the serial ones, and this terminal; `page`: so does a page."""
     if not prepared.job.scanner:
         return []
+    if WINDOWS:
+        return _scanners_on_windows(page=page)
     serial = [
         partial(scans_from_device, path=one.path, station=one.station, baud=one.baud)
         for one in serial_scanners_of(prepared)
     ]
     return [*serial, partial(scans_from_terminal, alone=not serial and not page)]
+
+
+def _scanners_on_windows(*, page: bool) -> list[Callable[[ScanDesk], Awaitable[None]]]:
+    """There only the page takes scans; a person's own network switching reads what a scanner types, without this."""
+    if not page:
+        raise InputRefused(
+            "--scanner reads no terminal and no serial port on Windows",
+            remedy="Scan into the page (--console); `switcher: manual` takes the scanned name without --scanner.",
+        )
+    return []
 
 
 def _scan_desk(prepared: Prepared, journal: Journal, ledger: Ledger, orders: Orders) -> ScanDesk:

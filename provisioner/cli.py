@@ -38,6 +38,7 @@ from provisioner.errors import (
 )
 from provisioner.model import SecurityType, WifiProfile
 from provisioner.secrets import Secret
+from provisioner.signals import LIKE_CTRL_C
 
 COMMANDS = ("version", "device-id", "public-key", "scan-ap", "set", "configure-ap", "connect-ap")
 
@@ -412,14 +413,11 @@ def main(argv: list[str] | None = None) -> None:
     sys.exit(int(code or 0))
 
 
-_LIKE_CTRL_C = (signal.SIGTERM, signal.SIGHUP)  # a service manager's word, and a terminal that is closed
-
-
 def _stop_like_ctrl_c() -> None:
     """End on them as on Ctrl-C: clean up, and exit with the same code. `nohup` is obeyed."""
     if threading.current_thread() is not threading.main_thread():
         return
-    for one in _LIKE_CTRL_C:
+    for one in LIKE_CTRL_C:
         if signal.getsignal(one) is not signal.SIG_IGN:
             signal.signal(one, lambda *_: signal.raise_signal(signal.SIGINT))
             atexit.register(signal.signal, one, signal.SIG_IGN)  # too late to stop anything: end with the code we have

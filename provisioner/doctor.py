@@ -119,6 +119,8 @@ def _stations(settings: Settings) -> Iterator[Finding]:
 
 def _ways_out(settings: Settings, root: Path) -> Iterator[Finding]:
     """An adapter that carries the default route and is said to be separate would cut this computer off."""
+    if not (root / "proc/net/route").exists():
+        return  # another system: nothing can be said of it
     out = uplinks(routes(root))
     for station in settings.stations:
         if station.adapter in out and station.uplink == "separate" and len(out) == 1:
@@ -126,6 +128,12 @@ def _ways_out(settings: Settings, root: Path) -> Iterator[Finding]:
                 "uplink",
                 f"{station.adapter} of {station.name} is this computer's only way out, and is said to be separate",
                 f"Write `uplink: shared` for {station.name}, or connect a cable.",
+            )
+        if station.adapter and station.adapter not in out and station.uplink == "shared":
+            yield Finding(
+                "uplink",
+                f"{station.adapter} of {station.name} is said to carry the uplink, and no way out goes over it",
+                f"Join the uplink network on {station.adapter}, or write `uplink: separate` for {station.name}.",
             )
     if out:
         yield Finding("uplink", f"the way out is {', '.join(out)}")

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import structlog
 
+from provisioner import portable
 from provisioner.errors import RunsFolderUnusable
 from provisioner.secrets import Secret
 
@@ -134,7 +135,7 @@ class _Sink:
         self._descriptor: int | None = None
         if file is not None:
             try:
-                self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+                self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | portable.PRIVATE, 0o640)
             except OSError as error:
                 raise RunsFolderUnusable(
                     f"the debug log {file} cannot be made: {error.strerror or error}",

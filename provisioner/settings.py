@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from provisioner.errors import FileRefused, SecretMissing, SecretUnsafe
 from provisioner.model import SecurityType, TrayLayout, WifiProfile, printable
+from provisioner.portable import WINDOWS
 from provisioner.secrets import Secret
 from provisioner.strict_yaml import Seconds, Whole, mistakes_of, parse, read, secrets_in
 
@@ -304,7 +305,7 @@ class SecretSource:
                 raise SecretUnsafe(
                     f"{path} ({what}) is not a plain file", remedy=f"Name a file of mode 0600 in {setting}."
                 )
-            if state.st_mode & 0o077:
+            if state.st_mode & 0o077 and not WINDOWS:  # there a mode says nothing; who may read is not checked
                 mode = f"{state.st_mode & 0o777:04o}"
                 raise SecretUnsafe(f"{path} can be read by others (mode {mode})", remedy=f"Run: chmod 600 {path}")
             with path.open("rb") as opened:

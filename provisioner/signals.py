@@ -16,10 +16,13 @@ import trio
 _LATE_MAX = 8
 
 
+# A service manager's word, and a terminal that is closed: Windows knows no such thing.
+LIKE_CTRL_C = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
 def stop_signals() -> list[signal.Signals]:
     """Those that ask a run to end."""
-    wished = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    return [one for one in wished if signal.getsignal(one) is not signal.SIG_IGN]
+    return [one for one in (signal.SIGINT, *LIKE_CTRL_C) if signal.getsignal(one) is not signal.SIG_IGN]
 
 
 @asynccontextmanager

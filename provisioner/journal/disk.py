@@ -8,10 +8,11 @@ Rule 2: what is written is only safe when it was synced: a file's bytes by `sync
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from pathlib import Path
 from typing import Final
+
+from provisioner import portable
 
 _NEW: Final = os.O_APPEND | os.O_CREAT | os.O_EXCL
 # macOS has no fdatasync. On Linux it also writes the file's new length, which is all that an append needs.
@@ -29,33 +30,29 @@ class Disk:
 
     def open_new(self, path: Path) -> int:
         """Create a file and open it for appending; FileExistsError if there is one."""
-        return os.open(path, os.O_WRONLY | _NEW | os.O_CLOEXEC, 0o640)
+        return os.open(path, os.O_WRONLY | _NEW | portable.PRIVATE, 0o640)
 
     def open_lock(self, path: Path) -> int:
         """Open a lock file, made where it is missing, never through a link."""
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        return os.open(path, os.O_RDWR | os.O_CREAT | portable.PRIVATE | portable.NO_LINK, 0o640)
 
     def open_existing(self, path: Path) -> int:
         """Open a file that is there, for repairing it."""
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        return os.open(path, os.O_RDWR | portable.PRIVATE)
 
     def sync_folder(self, path: Path) -> None:
         """Make the names in a folder durable."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        portable.sync_folder(path)
 
     # --- an open file ---
 
     def lock(self, descriptor: int) -> None:
         """Take it for this process alone until it is closed; BlockingIOError if another process has it."""
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        portable.lock(descriptor)
 
     def read_at(self, descriptor: int, count: int, at: int) -> bytes:
         """Up to `count` bytes from there on."""
-        return os.pread(descriptor, count, at)
+        return portable.read_at(descriptor, count, at)
 
     def write(self, descriptor: int, data: bytes) -> int:
         """Append; how many bytes were taken."""
@@ -63,7 +60,7 @@ class Disk:
 
     def write_at(self, descriptor: int, data: bytes, at: int) -> int:
         """Write over what stands there; how many bytes were taken."""
-        return os.pwrite(descriptor, data, at)
+        return portable.write_at(descriptor, data, at)
 
     def truncate(self, descriptor: int, size: int) -> None:
         """Cut the file to so many bytes."""

@@ -1,7 +1,8 @@
 """The person at this terminal: shows a line on stderr, waits for a line on stdin, and can be cancelled.
 
 Rule 1: no thread and no non-blocking mode: the terminal keeps its cooked mode, so a line is readable only when it is
-whole, and a read that was waited for does not block. A cancelled wait takes nothing from the next one.
+whole, and a read that was waited for does not block. A cancelled wait takes nothing from the next one. (Windows has
+no such wait: there keys are looked for, `console_keys`.)
 Rule 2: while a scanner has the terminal, it reads; what it takes for an answer it gives with `answer`.
 Rule 3: all stations share one terminal: one question stands at a time, and one that was cancelled and is asked again
 is not printed again.
@@ -10,7 +11,6 @@ is not printed again.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,8 @@ import trio
 
 from provisioner.errors import OperatorDeclined
 from provisioner.model import harmless
+from provisioner.network.console_keys import ConsoleKeys
+from provisioner.portable import WINDOWS
 
 _LINE_BYTES_MAX = 4096
 NO = ("n", "no", "q", "quit")
@@ -35,7 +37,7 @@ class _Question:
 
 
 class TerminalAsk:
-    """Asks the person who sees `out_fd` and types into `in_fd`. POSIX; on other systems give an `Ask` of your own."""
+    """Asks the person who sees `out_fd` and types into `in_fd`."""
 
     def __init__(self, *, in_fd: int = 0, out_fd: int = 2) -> None:
         self._in_fd = in_fd
@@ -44,6 +46,7 @@ class TerminalAsk:
         self._standing = ""  # the question on the screen that has no answer yet
         self._read_by_scanner = False
         self._question: _Question | None = None
+        self._keys = ConsoleKeys()
 
     @staticmethod
     @cache
@@ -107,7 +110,7 @@ class TerminalAsk:
     async def _answer_to(self, text: str, *, wants_yes_or_no: bool) -> str:
         if self._read_by_scanner:
             return await self._ask_whoever_scans(text, wants_yes_or_no=wants_yes_or_no)
-        if not os.isatty(self._in_fd) or sys.platform == "win32":
+        if not os.isatty(self._in_fd):
             raise OperatorDeclined(
                 "nobody can be asked: standard input is no terminal",
                 remedy="Run this in a terminal, or name another switcher for the station in the settings.",
@@ -116,10 +119,15 @@ class TerminalAsk:
             if self._standing != text:
                 self._show(f"{text} ")
                 self._standing = text
-            await trio.lowlevel.wait_readable(self._in_fd)
-            data = os.read(self._in_fd, _LINE_BYTES_MAX)
+            text = await (self._keys.line() if WINDOWS else self._line())
             self._standing = ""
+        return text
+
+    async def _line(self) -> str:
+        await trio.lowlevel.wait_readable(self._in_fd)
+        data = os.read(self._in_fd, _LINE_BYTES_MAX)
         if not data:
+            self._standing = ""
             raise OperatorDeclined("nobody can be asked: the terminal was closed")
         return data.decode("utf-8", "replace").rstrip("\r\n")
 

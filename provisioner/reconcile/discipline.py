@@ -9,7 +9,6 @@ Rule 3: text from outside is neutralised before a spreadsheet sees it.
 from __future__ import annotations
 
 import csv
-import fcntl
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from provisioner import portable
 from provisioner.errors import ReconcileRunning, RunsFolderUnusable
 from provisioner.journal.records import JSON
 from provisioner.model import harmless, harmless_json
@@ -40,12 +40,12 @@ def one_at_a_time(runs_dir: Path) -> Iterator[None]:
     path = runs_dir / LOCK_NAME
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | portable.PRIVATE | portable.NO_LINK, 0o640)
     except OSError as error:
         raise RunsFolderUnusable(f"{path} cannot be used: {error.strerror or error}") from error
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            portable.lock(lock)
         except BlockingIOError:
             raise ReconcileRunning(f"another `provisioner reconcile` works in {runs_dir}") from None
         yield

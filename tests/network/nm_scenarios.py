@@ -159,11 +159,13 @@ async def refusals(hall):
 async def examined(hall):
     """What doctor says: the version, and profiles of setup networks that other tools have left."""
     nmcli("connection", "add", "type", "wifi", "ifname", "*", "con-name", "Photon-KLJZ", "ssid", "Photon-KLJZ")
+    uuid = nmcli("-g", "connection.uuid", "connection", "show", "Photon-KLJZ").strip()
     findings = await NetworkManagerFactory().examine("wlan1")
     nmcli("connection", "delete", "Photon-KLJZ")
     after = await NetworkManagerFactory().examine("wlan1")
     return {
         "findings": {finding.what: [finding.detail, finding.remedy] for finding in findings},
+        "uuid": uuid,
         "after": [finding.what for finding in after],
     }
 

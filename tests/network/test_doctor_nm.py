@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from provisioner.errors import AdapterUnavailable
+from provisioner.errors import AdapterUnavailable, SwitchingNotAllowed
 from provisioner.network.networkmanager import NetworkManagerFactory
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -44,3 +44,13 @@ async def test_an_old_networkmanager_is_said(autojump_clock, nursery):
 async def test_what_makes_a_session_impossible_is_raised(autojump_clock, nursery):
     with pytest.raises(AdapterUnavailable):
         await NetworkManagerFactory(FakeNM(nursery).router).examine("wlan7")
+
+
+async def test_missing_rights_are_raised_with_the_rule_that_gives_them(autojump_clock, nursery):
+    daemon = FakeNM(nursery)
+    daemon.add_device("wlan1")
+    daemon.rights["org.freedesktop.NetworkManager.wifi.scan"] = "auth"
+    with pytest.raises(SwitchingNotAllowed, match=r"lacks wifi\.scan") as caught:
+        await NetworkManagerFactory(daemon.router).examine("wlan1")
+
+    assert "config/polkit/50-provisioner.rules" in caught.value.remedy

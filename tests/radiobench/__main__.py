@@ -67,7 +67,7 @@ def boot(folder, wishes):
 def main():
     parser = argparse.ArgumentParser(prog="python tests/radiobench", description=__doc__.splitlines()[0])
     parser.add_argument("--radios", type=int, default=4, help="stations, and as many Photons")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these scenarios; `contract` is one")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these scenarios; `contract` is one more")
     parser.add_argument("--seconds", type=int, default=600, help="the virtual machine's longest life")
     parser.add_argument("--folder", type=Path, help="where the kernel is kept from one time to the next")
     wishes = parser.parse_args()

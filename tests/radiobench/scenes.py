@@ -321,8 +321,9 @@ async def unplugged(hall):
                 said["the next scan"] = failure.code
     except errors.SwitchError as failure:
         said["the session"] = failure.code
-    sh(f"iw phy {hall.phy_of[name]} interface add {name} type managed")
     with trio.fail_after(20):
+        while sh(f"iw phy {hall.phy_of[name]} interface add {name} type managed || echo busy", check=False).strip():
+            await trio.sleep(0.5)  # what NetworkManager had on that radio goes a moment later
         while name not in sh("nmcli -g DEVICE device").split():
             await trio.sleep(0.2)
     async with NetworkManagerFactory().session(adapter=name, uplink=Uplink.SEPARATE) as switcher:

@@ -20,6 +20,7 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
+from provisioner import portable
 from provisioner.console.web.feed import Feed
 from provisioner.console.web.guard import TOKEN_CHARACTERS_MIN, Guard, is_loopback
 from provisioner.console.web.pages import ASGIApp
@@ -116,9 +117,11 @@ def _kept_token(path: Path) -> Secret:
     try:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            descriptor = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | portable.PRIVATE | portable.NO_LINK, 0o600
+            )
         except FileExistsError:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(path, os.O_RDONLY | portable.PRIVATE | portable.NO_LINK)
             with os.fdopen(descriptor, "rb") as file:
                 private = os.fstat(file.fileno()).st_mode & 0o077 == 0
                 kept = file.read(256).decode("ascii", "replace").strip()
