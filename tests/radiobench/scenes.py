@@ -74,7 +74,7 @@ async def find(switcher, point_or_name):
         for network in await switcher.scan(prefix="Photon-", timeout=20):
             if network.ssid == point_or_name or network.bssid == getattr(point_or_name, "bssid", ""):
                 return network
-    raise RuntimeError(f"{point_or_name} was never heard")
+    raise RuntimeError(f"{getattr(point_or_name, 'bssid', point_or_name)} was never heard")
 
 
 async def visit(switcher, point):
@@ -216,14 +216,15 @@ def _killed_while_joined(name, point, uplink):
 
     with forked(stay) as child:
         assert child.said() == "joined"
-        before = "provisioner" in sh("nmcli -t -f NAME connection show")
+        ours = f"provisioner {name}"
+        before = ours in sh("nmcli -g NAME connection show").splitlines()
         os.kill(child.pid, signal.SIGKILL)
         began = time.monotonic()
-        while "provisioner" in sh("nmcli -t -f NAME connection show") and time.monotonic() - began < 30:
+        while ours in sh("nmcli -g NAME connection show").splitlines() and time.monotonic() - began < 30:
             time.sleep(0.2)
         left = round(time.monotonic() - began, 2)
     assert before
-    assert "provisioner" not in sh("nmcli -t -f NAME connection show")
+    assert ours not in sh("nmcli -g NAME connection show").splitlines()
     return before, left
 
 
@@ -448,4 +449,4 @@ def told(results, name, value):
 
 FIRST = (one_radio, many_radios, wpa_radio)
 SIDE_BY_SIDE = ((killed, single_radio, killed_away_from_home, twin), (vanishing, unplugged))
-ALONE = (switched_off, rights, daemon_killed)
+ALONE = (rights, daemon_killed, switched_off)  # the switch silences the access points, too: last
