@@ -86,8 +86,8 @@ class ControlSocket:
                     raise BackendGone("wpa_supplicant does not answer", backend_code="wpa:control") from error
 
     async def _next(self) -> str | None:
-        """One datagram: an answer, or an event, which is kept (None)."""
-        text: str = (await self._sock.recv(REPLY_BYTES_MAX)).decode("utf-8", "replace").strip()
+        """One datagram: an answer, or an event, which is kept (None). A name at its end may end in blanks."""
+        text: str = (await self._sock.recv(REPLY_BYTES_MAX)).decode("utf-8", "replace").rstrip("\n")
         if not text.startswith("<"):
             return text
         self._events.append(text.partition(">")[2])

@@ -259,6 +259,27 @@ async def test_the_control_socket_asks_skips_events_and_says_when_nobody_answers
                     await control.ask("STATUS")
 
 
+async def test_a_name_at_the_end_of_an_answer_keeps_its_blanks(tmp_path):
+    """Found by the radio bench: the last row of a scan lost them, and could not be joined any more."""
+    table = "bssid / frequency / signal level / flags / ssid\n02:00:00:00:00:0a\t2462\t-51\t[ESS]\t two  blanks \n"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as plain:
+        plain.bind(str(tmp_path / "wlan1"))
+        plain.setblocking(False)
+        daemon = trio.socket.from_stdlib_socket(plain)
+
+        async def serve():
+            for answer in (b"OK\n", table.encode()):
+                _, sender = await daemon.recvfrom(100)
+                await daemon.sendto(answer, sender)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            async with open_control("wlan1", tmp_path) as control:
+                (network,) = networks_of(await control.ask("SCAN_RESULTS"), prefix="", heard_s=0.0)
+
+    assert network.ssid == " two  blanks "
+
+
 async def test_no_socket_is_said_with_how_to_start_one(tmp_path):
     with pytest.raises(errors.BackendGone, match="no wpa_supplicant serves wlan7") as caught:
         async with open_control("wlan7", tmp_path):

@@ -29,7 +29,8 @@ def started(command: str, log: str) -> subprocess.Popen[bytes]:
 
 
 def ended(process: subprocess.Popen[bytes] | None, sign: int = signal.SIGKILL) -> None:
-    if process is not None and process.poll() is None:
+    """Signal it. It may be another process's child: asking whether it lives would say no."""
+    if process is not None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
 

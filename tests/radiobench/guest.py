@@ -20,6 +20,8 @@ RADIOS, KERNEL = int(os.environ["RADIOS"]), os.environ["KERNEL"]
 ONLY = os.environ["ONLY"].split()
 SYMBOLS = "23456789ABCDEFGH"
 PHOTON_NAMES = [f"Photon-AB{symbol}Z" for symbol in SYMBOLS]
+LONER = "Photon-LNER"
+OTHERS = [*PHOTON_NAMES, LONER]
 # One lane after the other: its back end, how many adapters, its channel, its uplink's name.
 LANES = (
     ("networkmanager", 2, 11, 'Büro "2,4 GHz" \\x41'),
@@ -60,12 +62,12 @@ def build(at):
         crowd = radios.point()
     at["access points"] = uptime()
     everybody = [*boards.values(), hall.loner, *(point for one in lanes for point in one.photons)]
-    names = [*boards, "Photon-LNER", *(f"Photon-LANE{number}" for number in range(2 * len(lanes)))]
+    names = [*boards, LONER, *(f"Photon-LANE{number}" for number in range(2 * len(lanes)))]
     photons.power(everybody, [name[:11] for name in names])
     at["Photons"] = uptime()
     for name, point in boards.items():
         point.up(name)
-    hall.loner.up("Photon-LNER")
+    hall.loner.up(LONER)
     hall.uplink.up(hall.uplink_name, wpa=True)
     Path("/var/empty").mkdir(exist_ok=True)
     Path("/var/empty/index.html").write_text(scenes.AT_HOME)
@@ -118,7 +120,7 @@ def run_lane(one, cases, names, crowd, results):
     done = lane.run(one, cases)
     if crowd is not None:
         try:
-            done[names] = {"shown": trio.run(lane.shouted, one, crowd)}
+            done[names] = {"shown": trio.run(lane.shouted, one, crowd, OTHERS)}
         except BaseException:  # noqa: BLE001
             done[names] = traceback.format_exc()[-3000:]
     seconds = round(time.monotonic() - began, 1)

@@ -79,6 +79,9 @@ class RadioBench:
     def shout(self, ssid):
         raise NotImplementedError("a radio shouts all names at once: `shouted`")
 
+    def fail_leave(self):
+        raise NotImplementedError
+
     def hang_join(self):
         self.policy = JoinPolicy(self.join_bound_s, self.policy.leave_budget_s)
         for point in (*self.lane.photons, self.lane.uplink):
@@ -246,7 +249,7 @@ def shares(backend: str, lanes: int) -> tuple[list[list[Case]], list[Case]]:
 SAYABLE = [name for name in HOSTILE if 1 <= len(raw(name)) <= 32]
 
 
-async def shouted(lane: Lane, point: AccessPoint) -> dict[str, object]:
+async def shouted(lane: Lane, point: AccessPoint, also: Sequence[str]) -> dict[str, object]:
     """All hostile names that fit into a beacon are in the air at once, and are heard as what they are."""
     point.up(SAYABLE[0], more=tuple(SAYABLE[1:]))
     bench = BENCHES[lane.backend](lane)
@@ -255,7 +258,7 @@ async def shouted(lane: Lane, point: AccessPoint) -> dict[str, object]:
     bench.shout = lambda name: None  # they are in the air already
     try:
         await trio.sleep(2)
-        await hostile_names_never_raise_and_only_the_prefix_is_offered(bench, SAYABLE)
+        await hostile_names_never_raise_and_only_the_prefix_is_offered(bench, SAYABLE, also)
         async with bench.open("wlan1", Uplink.SEPARATE) as switcher:
             found = await switcher.scan(prefix="", timeout=20)
     finally:
