@@ -15,7 +15,7 @@ import random
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -29,7 +29,7 @@ from rich.console import Console
 from provisioner import signals
 from provisioner.cloud.client import CloudClient, open_cloud
 from provisioner.cloud.payloads import ProductInfo
-from provisioner.console.terminal import shown
+from provisioner.console.terminal import Display, shown
 from provisioner.console.tray_map import ranges_of
 from provisioner.console.view import Screen
 from provisioner.earlier_runs import EarlierRuns, read_earlier_runs
@@ -169,16 +169,7 @@ async def _run(
             desk = _scan_desk(prepared, journal, ledger, outside.orders) if prepared.job.scanner else None
             code = ExitCode.OUR_BUG
             try:
-                async with (
-                    _stoppable(arrivals, stop, journal),
-                    trio.open_nursery() as nursery,
-                    AsyncExitStack() as scope,
-                ):
-                    nursery.start_soon(display.refresh_forever)
-                    if desk is not None:
-                        scope.enter_context(outside.scans.taken_by(desk))
-                        for scanner in outside.scanners:
-                            nursery.start_soon(scanner, desk)
+                async with _stoppable(arrivals, stop, journal), _people(display, desk, outside):
                     code = await _work(
                         prepared,
                         outside,
@@ -191,7 +182,6 @@ async def _run(
                         desk=desk,
                         ways=ways,
                     )
-                    nursery.cancel_scope.cancel()
                 if stop.asked.is_set():
                     code = ExitCode.INTERRUPTED
             except* CloudError as faults:
@@ -206,6 +196,20 @@ async def _run(
                 today = today_of(screen, outside.wall()) or None
                 journal.append("run.finished", outcome=_END[code], code=code.name.lower(), counts=counts, today=today)
     return RunEnd(code, journal.run_id, journal.path, screen)
+
+
+@asynccontextmanager
+async def _people(display: Display, desk: ScanDesk | None, outside: Outside) -> AsyncIterator[None]:
+    """While the block runs, people see the screen and their scans are taken."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(display.refresh_forever)
+        with ExitStack() as scope:
+            if desk is not None:
+                scope.enter_context(outside.scans.taken_by(desk))
+                for scanner in outside.scanners:
+                    nursery.start_soon(scanner, desk)
+            yield
+        nursery.cancel_scope.cancel()
 
 
 async def _work(
