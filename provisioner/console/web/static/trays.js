@@ -93,8 +93,12 @@ export function trayView(name, wanted) {
   };
   const refresh = async () => {
     again = false;
-    const card = await deviceCard(`${name}/${side.dataset.slot}`);
-    if (!side.contains(document.activeElement)) side.replaceChildren(card);
+    const slot = side.dataset.slot;
+    const card = await deviceCard(`${name}/${slot}`);
+    if (side.dataset.slot !== slot) return;
+    const act = side.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+    side.replaceChildren(card);
+    if (act) side.querySelector(`[data-act="${act}"]`)?.focus(); // whoever pressed the button is still there
   };
   const make = (letter, index) => {
     const cell = h('button', { role: 'gridcell', tabindex: index ? -1 : 0, onclick: () => open(index + 1) },

@@ -56,6 +56,8 @@ def test_fail_one_scan_one_hold_and_resume(tab, demo, shots):
     page.locator(".life [data-act=set_aside]").click()
     page.locator("dialog button[value=yes]").click()
     expect(page.locator(".map [data-cell=fail]")).to_have_count(1)
+    expect(page.locator(".life .chip")).to_have_text("FAIL")
+    expect(page.locator(".life [data-act=set_aside]")).to_be_focused()
     page.screenshot(path=shots / "demo-set-aside.png")
 
     page.goto(f"{running.url}/#/")
