@@ -22,7 +22,7 @@ def assumptions():
 def utilisation(*, full):
     """how busy adapters are while work waits (profile none)"""
     yield from assumptions()
-    for stations, devices in ((1, 60), (4, 200), (8, 400), (32, 1200)):
+    for stations, devices in ((1, 60), (2, 100), (4, 200), (8, 400), (32, 1200)):
         run = shift(devices, stations)
         yield (
             f"{stations:>3} adapters: {run.busy:6.1%} busy, {run.held:6.1%} with a board (the rest is listening);"

@@ -46,6 +46,35 @@ async def test_without_an_adapter_the_socket_is_plain():
         assert sock.family == socket.AF_INET
 
 
+class Noted:
+    """A socket that notes its options."""
+
+    def __init__(self):
+        self.options, self.closed = [], False
+
+    def setsockopt(self, *option):
+        self.options.append(option)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("platform", "options"), [("darwin", [(socket.IPPROTO_IP, 25, 7)]), ("win32", [])], ids=["macOS", "Windows"]
+)
+async def test_other_systems_bind_by_number_or_not_at_all(monkeypatch, platform, options):
+    """Not verified on either; macOS's IP_BOUND_IF is 25 and takes the interface's number (facts: network 1.4)."""
+    made = Noted()
+    monkeypatch.delattr(socket, "SO_BINDTODEVICE", raising=False)
+    monkeypatch.setattr(bound.sys, "platform", platform)
+    monkeypatch.setattr(socket, "if_nametoindex", {"en0": 7}.__getitem__, raising=False)
+    monkeypatch.setattr(trio.socket, "socket", lambda *_: made)
+
+    assert bound_socket("en0") is made
+    assert made.options == options
+    assert not made.closed
+
+
 async def test_own_address_is_the_one_we_would_speak_from():
     assert await own_address("", "127.0.0.1") == ipaddress.IPv4Address("127.0.0.1")
     assert await own_address("lo", "127.0.0.1") == ipaddress.IPv4Address("127.0.0.1")
