@@ -67,6 +67,8 @@ _UNSAFE_IN_JSON = re.compile(
 
 def harmless_json(text: str) -> str:
     """JSON that says the same and harms nothing that shows it: what JSON leaves as it is stands there as `\\uXXXX`."""
+    if text.isascii() and "\x7f" not in text:  # as most of it
+        return text
     return _UNSAFE_IN_JSON.sub(_as_json_escape, text)
 
 

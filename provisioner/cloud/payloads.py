@@ -219,7 +219,7 @@ class _Row:
     @classmethod
     def of(cls, body: bytes, what: str) -> _Row:
         try:
-            value = json.loads(body, object_pairs_hook=_each_key_once)
+            value = _STRICT.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
         except (ValueError, RecursionError):
             value = None
         return cls(value, what)
@@ -310,6 +310,10 @@ def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(fields) != len(pairs):
         raise ValueError("a key occurs twice")
     return fields
+
+
+# Made once: `json.loads` would make one for every answer.
+_STRICT = json.JSONDecoder(object_pairs_hook=_each_key_once)
 
 
 def _whole_characters(text: str) -> str:

@@ -32,7 +32,7 @@ from provisioner.secrets import Secret
 REPLY_BYTES_MAX = 64 * 1024
 LONG_REPLY_BYTES_MAX = 8 * 1024 * 1024  # list pages, import echoes, and `device_ids` of an account with many devices
 # httpcore 1.0.9 counts every connection as kept alive and its cost grows with their square (facts: stack 6).
-CONNECTIONS_MAX = 8
+CONNECTIONS_MAX, KEPT_MAX = 8, 4
 _CLOSE_BUDGET_S = 5.0
 _HTTPX_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
 _NOTHING_SENT = (
@@ -88,7 +88,7 @@ class Transport:
         if http_transport is None:
             self._transport = httpx.AsyncHTTPTransport(
                 verify=_tls(ca_file) if base_url.startswith("https:") else False,
-                limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
+                limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=KEPT_MAX),
                 trust_env=False,
             )
         self._headers = {

@@ -76,6 +76,17 @@ def make_console(*, stderr: bool = False) -> Console:
     return _Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
+def say(console: Console, line: str) -> None:
+    """Print one line as it is, without wrapping or style: what rich takes twenty times as long for."""
+    if console.quiet:
+        return
+    try:
+        console.file.write(harmless(line) + "\n")
+        console.file.flush()
+    except BrokenPipeError:
+        console.on_broken_pipe()
+
+
 @contextmanager
 def shown(screen: Screen, *, console: Console, now_ms: Callable[[], int], dialogue: bool = False) -> Iterator[Display]:
     """Show a screen until the block ends, then print the final table; the terminal is as it was, whatever happened.
@@ -166,7 +177,7 @@ class _PlainLines:
 
     def _print(self, record: Record, line: str) -> None:
         with suppress(OSError):
-            self._console.print(Text(f"{record.at:%H:%M:%S}Z {line}"), soft_wrap=True)
+            say(self._console, f"{record.at:%H:%M:%S}Z {line}")
 
 
 # --- the live screen ---

@@ -19,9 +19,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, TypedDict
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias, TypedDict
 
 from provisioner.errors import Blame, JournalTooNew
 from provisioner.model import DeviceID, Outcome, harmless_json, printable
@@ -34,8 +34,6 @@ LINE_BYTES_MAX = 8 * 1024 * 1024  # run.started names every tray; 40,000 of them
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
 _HEAD = ("v", "seq", "at", "mono_ms", "run", "event")
-_TEXTS = ("station", "operator", "tray", "ssid", "bssid", "step", "code", "remedy", "detail")
-_NUMBERS = ("slot", "attempt")
 CORE = ("station", "operator", "tray", "slot", "device", "ssid", "bssid", "attempt", "step", "outcome", "code", "blame",
         "remedy", "evidence", "detail")  # fmt: skip
 _SEALS = ("prev", "hash")
@@ -125,15 +123,14 @@ _TIMES = ("handshake_before", "cloud_from", "last_handshake_at")  # of `evidence
 _NUMBER_MAX = 2**53  # what every reader of JSON can hold
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """One thing that was about to be done, or was done. None means that the line does not say it.
 
     `at` is UTC in whole milliseconds, for people; `mono_ms` counts from the journal's opening by a clock that is
     never set, for durations. `outcome` and `blame` are one of `Outcome` and `Blame`; `extra` has all other keys.
+    A tuple, because a frozen dataclass of 26 fields takes as long to make as the rest of a line.
     """
 
-    v: int = SCHEMA_VERSION
     seq: int
     at: datetime
     mono_ms: int
@@ -154,9 +151,10 @@ class Record:
     remedy: str | None = None
     evidence: Mapping[str, JSON] | None = None
     detail: str | None = None
-    extra: Mapping[str, JSON] = field(default_factory=dict)
+    extra: Mapping[str, JSON] = MappingProxyType({})
     prev: str = GENESIS
     hash: str = ""
+    v: int = SCHEMA_VERSION
 
 
 # --- writing ---
@@ -173,7 +171,7 @@ def compose(
     plain: dict[str, Any] = {key: _plain(value, key) for key, value in fields.items() if value is not None}
     if misplaced := _RESERVED & plain.keys():
         raise ValueError(f"the journal itself writes {sorted(misplaced)}")
-    if wrong := [key for key in plain if key not in _OUR_KEYS and not _KEY.fullmatch(key)]:
+    if wrong := [key for key in plain.keys() - _OUR_KEYS if not _KEY.fullmatch(key)]:
         raise ValueError(f"not a key of the journal: {wrong}")
     device = fields.get("device")
     if isinstance(device, str):  # SoftAP's upper case becomes the one spelling
@@ -181,12 +179,11 @@ def compose(
     whole = {"seq": seq, "mono_ms": mono_ms, "run": run, "event": event, "prev": prev, **plain}
     record = _checked(SCHEMA_VERSION, _whole_ms(at), whole)
     body = _body(record)
-    # Nobody has seen the record yet, and making a second one of its 25 fields costs as much as the rest.
-    object.__setattr__(record, "hash", hashlib.sha256(body).hexdigest())
-    line = _sealed(body, record.hash)
+    digest = hashlib.sha256(body).hexdigest()
+    line = _sealed(body, digest)
     if len(line) > LINE_BYTES_MAX:
         raise ValueError(f"a record of {len(line):,} bytes; {LINE_BYTES_MAX:,} are the most")
-    return record, line
+    return record._replace(hash=digest), line
 
 
 def encode(record: Record) -> bytes:
@@ -263,7 +260,8 @@ def _whole_characters(text: str) -> str:
 def _whole_ms(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise ValueError("a record's time has no time zone")
-    return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def _at_text(at: datetime) -> str:
@@ -356,33 +354,71 @@ def _no_constant(name: str) -> None:
 _STRICT = json.JSONDecoder(object_pairs_hook=_no_key_twice, parse_constant=_no_constant, parse_float=_finite)
 
 
-def _checked(v: int, at: datetime, whole: dict[str, Any], *, digest: str = "") -> Record:
+def _checked(v: int, at: datetime, whole: Mapping[str, Any], *, digest: str = "") -> Record:
     """Build a record from plain values; the same checks for what we write and for what we read."""
-    given = dict(whole)
-    known: dict[str, Any] = {key: _take_number(given, key) for key in ("seq", "mono_ms")}
-    known |= {key: _take(given, key, str) for key in ("run", "event", "prev")}
-    if not _is_event(known["event"]):
-        raise ValueError(f"{printable(known['event'])!r} is not an event: dotted, lower case, past tense")
-    for key in _TEXTS:
-        if key in given:
-            known[key] = _take(given, key, str)
-    for key in _NUMBERS:
-        if key in given:
-            known[key] = _take_number(given, key)
-    if "device" in given:
-        text = _take(given, "device", str)
-        known["device"] = text if type(text) is DeviceID else DeviceID.parse(text)
-        if known["device"] != text:
-            raise ValueError("'device' is not in its one spelling, lower case")
-    if "outcome" in given:
-        known["outcome"] = Outcome(_take(given, "outcome", str))
-    if "blame" in given:
-        known["blame"] = Blame(_take(given, "blame", str))
-    if "evidence" in given:
-        known["evidence"] = _take(given, "evidence", dict)
-        _check_times(known["evidence"])
-    _check_additions(given)
-    return Record(v=v, at=at, **known, extra=given, hash=digest)
+    known: dict[str, Any] = {"v": v, "at": at, "hash": digest}
+    extra: dict[str, Any] = {}
+    for key, value in whole.items():
+        if key in _FIELDS:
+            known[key] = _FIELDS[key](key, value)
+            continue
+        fits = _KINDS.get(key)
+        if fits is not None and value is not None and not fits(value):
+            raise ValueError(f"'{key}' is not what it is in every record of ours")
+        extra[key] = value
+    if missing := _NEEDED - known.keys():
+        raise ValueError(f"{sorted(missing)} must stand in every record")
+    return Record(**known, extra=extra)
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"'{key}' is not a text")
+    return value
+
+
+def _count(key: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _NUMBER_MAX:
+        raise ValueError(f"'{key}' is no number that a count or a clock could have")
+    return value
+
+
+def _event(key: str, value: object) -> str:
+    text = _text(key, value)
+    if not _is_event(text):
+        raise ValueError(f"{printable(text)!r} is not an event: dotted, lower case, past tense")
+    return text
+
+
+def _device(key: str, value: object) -> DeviceID:
+    if type(value) is DeviceID:
+        return value
+    text = _text(key, value)
+    device = DeviceID.parse(text)
+    if device != text:
+        raise ValueError(f"'{key}' is not in its one spelling, lower case")
+    return device
+
+
+def _evidence(key: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"'{key}' is not a group of facts")
+    _check_times(value)
+    return value
+
+
+# How each field of `Record` is read; `extra` is the rest.
+_FIELDS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    **dict.fromkeys(("seq", "mono_ms", "slot", "attempt"), _count),
+    **dict.fromkeys(("run", "prev", "station", "operator", "tray", "ssid", "bssid", "step", "code", "remedy"), _text),
+    "detail": _text,
+    "event": _event,
+    "device": _device,
+    "outcome": lambda key, value: Outcome(_text(key, value)),
+    "blame": lambda key, value: Blame(_text(key, value)),
+    "evidence": _evidence,
+}
+_NEEDED = frozenset({"seq", "mono_ms", "run", "event", "prev"})
 
 
 def _check_times(evidence: dict[str, Any]) -> None:
@@ -395,12 +431,6 @@ def _check_times(evidence: dict[str, Any]) -> None:
                 zone = None
             if zone is None:
                 raise ValueError(f"'{key}' in the evidence is not a time with a zone")
-
-
-def _check_additions(given: Mapping[str, Any]) -> None:
-    for key, value in given.items():
-        if value is not None and (fits := _KINDS.get(key)) and not fits(value):
-            raise ValueError(f"'{key}' is not what it is in every record of ours")
 
 
 def _is_number(value: object) -> bool:
@@ -435,17 +465,3 @@ _KINDS = {
 @functools.lru_cache(maxsize=256)
 def _is_event(text: str) -> bool:
     return _EVENT.fullmatch(text) is not None
-
-
-def _take_number(given: dict[str, Any], key: str) -> int:
-    value: int = _take(given, key, int)
-    if not 0 <= value <= _NUMBER_MAX:
-        raise ValueError(f"'{key}' is no number that a count or a clock could have")
-    return value
-
-
-def _take(given: dict[str, Any], key: str, kind: type) -> Any:
-    value = given.pop(key, None)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ValueError(f"'{key}' is missing or not a {kind.__name__}")
-    return value

@@ -33,6 +33,7 @@ BENCH = "bench"  # where everything is that nobody has put elsewhere
 _WEAK_REFUSED = 0.25  # of the joins of a weak board
 _NEAR_DBM, _WEAK_DBM = (-75.0, -35.0), (-86.0, -74.0)
 _SWING_DBM = 3.0
+_TURNS = 1000.0  # so many that boards at nearly one place swing apart
 
 
 class Act(enum.StrEnum):
@@ -82,7 +83,7 @@ class SimRadio:
         self.joined: dict[str, Joined] = {}  # what each adapter is on now
         self._dice = dice
         self._strikes = strikes
-        self._places: defaultdict[str, dict[str, float]] = defaultdict(dict)  # of boards in the air, by adapter
+        self._places: dict[str, int] = {}  # numbers that stand for where things are: of boards in the air, of adapters
         self._rolls: Counter[tuple[str, str]] = Counter()
         self._benches: dict[str, str] = {}  # by adapter
         self._listening: defaultdict[str, dict[str, SimPhoton]] = defaultdict(dict)  # by bench and device
@@ -124,7 +125,7 @@ class SimRadio:
     def find(self, bssid: str, adapter: str) -> SimPhoton | None:
         """The Photon that an adapter reaches under this BSSID now: of several, the strongest."""
         there = [photon for photon in self._listening[self.bench_of(adapter)].values() if photon.bssid == bssid]
-        return max(there, key=lambda photon: self._signal_dbm(photon, adapter, swing=0.0), default=None)
+        return max(there, key=lambda photon: self._signal_dbm(photon, adapter), default=None)
 
     def heard(self, adapter: str) -> list[SetupNetwork]:
         """What this adapter hears now, strongest first: also what vanished less than `stale_scan_s` ago."""
@@ -134,25 +135,30 @@ class SimRadio:
         for device in [device for device, gone in vanished.items() if gone.at_s <= oldest_s]:
             del vanished[device]
             self._places.pop(device, None)
-        found = [self._network(photon, adapter, now_s) for photon in self._listening[bench].values()]
-        found += [self._network(gone.photon, adapter, gone.last_beacon_s) for gone in vanished.values()]
+        roll = self.roll("swing", adapter)
+        found = [self._network(photon, adapter, now_s, roll) for photon in self._listening[bench].values()]
+        found += [self._network(gone.photon, adapter, gone.last_beacon_s, roll) for gone in vanished.values()]
         found.sort(key=lambda network: -network.signal_dbm)
         if not self.faults.same_bssid:
             return found
         return list({network.bssid: network for network in reversed(found)}.values())[::-1]
 
-    def _network(self, photon: SimPhoton, adapter: str, heard_s: float) -> SetupNetwork:
-        swing = (2 * self.roll("swing", adapter) - 1) * _SWING_DBM
-        signal = round(self._signal_dbm(photon, adapter, swing))
-        return SetupNetwork(photon.ssid, photon.bssid, signal, heard_s, CHANNEL)
+    def _network(self, photon: SimPhoton, adapter: str, heard_s: float, roll: float) -> SetupNetwork:
+        return SetupNetwork(photon.ssid, photon.bssid, round(self._signal_dbm(photon, adapter, roll)), heard_s, CHANNEL)
 
-    def _signal_dbm(self, photon: SimPhoton, adapter: str, swing: float) -> float:
+    def _signal_dbm(self, photon: SimPhoton, adapter: str, roll: float | None = None) -> float:
+        """How loud a board is at an adapter; with the roll of one listen, as it is heard in that."""
         low, high = _WEAK_DBM if photon.weak else _NEAR_DBM
-        places = self._places[photon.device_id]
-        place = places.get(adapter)
-        if place is None:  # every listen asks for every board in the air
-            place = places[adapter] = self._dice.fraction("radio", "distance", adapter, photon.device_id)
+        place = Dice.met(self._place(adapter), self._place(photon.device_id))
+        # One roll for the whole listen: the board's own place turns it into the board's own swing.
+        swing = 0.0 if roll is None else (2 * ((roll + _TURNS * place) % 1) - 1) * _SWING_DBM
         return min(-20.0, low + (high - low) * place + swing)
+
+    def _place(self, thing: str) -> int:
+        place = self._places.get(thing)
+        if place is None:  # every listen asks for every board in the air
+            place = self._places[thing] = self._dice.number("radio", "place", thing)
+        return place
 
     # --- durations and chance ---
 

@@ -1,24 +1,24 @@
-"""A history on disk instead of in memory: rows of JSON, for worlds with more events than memory is worth.
+"""A history on disk instead of in memory, row by row, for worlds with more events than memory is worth.
 
 Rule 1: a temporary file without a name on the disk: it is gone when the program is, however it ends.
 """
 
 from __future__ import annotations
 
-import json
+import marshal
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-# Made once: `json.dumps` would make one for every row.
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+_PLAIN = (str, float, int, bool, type(None))
 
 
 class Spool:
     """Rows, in the order they were written; read as often as wished, also while more are written."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the history
+        self._file = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - lives as long as the history
         self._rows = 0
         weakref.finalize(self, self._file.close)
 
@@ -26,17 +26,17 @@ class Spool:
         return self._rows
 
     def write(self, row: Sequence[object]) -> None:
-        """Add a row of plain values."""
-        self._file.write(_ENCODE(row) + "\n")
+        """Add a row of numbers and texts; a text of a class of its own comes back as text."""
+        marshal.dump([value if type(value) in _PLAIN else str(value) for value in row], self._file)
         self._rows += 1
 
-    def rows(self) -> Iterator[list[str]]:
+    def rows(self) -> Iterator[list[Any]]:
         """All rows so far."""
         end = self._file.tell()
         at = 0
         while at < end:
             self._file.seek(at)
-            line = self._file.readline()
+            row = marshal.load(self._file)  # noqa: S302 - what this program wrote, in a file without a name
             at = self._file.tell()
-            yield json.loads(line)
+            yield row
         self._file.seek(end)

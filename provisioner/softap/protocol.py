@@ -226,7 +226,7 @@ def _scanned(row: object) -> ScannedNetwork | None:
 
 def _json(body: bytes) -> object:
     """Parse, but refuse a key that occurs twice. Raises ValueError or RecursionError."""
-    return json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=_each_key_once)
+    return _STRICT.decode(body.decode("utf-8", "surrogateescape"))
 
 
 def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -234,6 +234,9 @@ def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(fields) != len(pairs):
         raise ValueError("a key occurs twice")
     return fields
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_each_key_once)  # made once: `json.loads` would make one each time
 
 
 def _fields(reply: Reply) -> dict[str, object]:

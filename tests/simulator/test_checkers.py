@@ -97,7 +97,7 @@ async def test_confirmed_and_never_online_since(story):
 
 async def test_what_an_earlier_run_has_confirmed_must_be_true_as_well(story):
     told = story()
-    told.records = [replace(r, event="device.carried") if r.event == "device.confirmed" else r for r in told.records]
+    told.records = [r._replace(event="device.carried") if r.event == "device.confirmed" else r for r in told.records]
     told.cloud.set_owner(A, None)
 
     assert len(told.wrong()) == 1
@@ -137,7 +137,7 @@ async def test_a_listed_device_without_an_outcome(story):
 
 async def test_sums_that_do_not_match(story):
     told = story()
-    told.records[-1] = replace(told.records[-1], extra={"counts": {"pass": 1, "fail": 1}})
+    told.records[-1] = told.records[-1]._replace(extra={"counts": {"pass": 1, "fail": 1}})
 
     assert told.wrong() == ["run.finished says {'pass': 1, 'fail': 1}, the records give {'pass': 2}"]
 

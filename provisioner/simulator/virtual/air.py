@@ -44,5 +44,7 @@ class PhotonAir:
         serve = SERVE.get(address[1])
         if serve is None or not link.session.serving:
             raise os_error(errno.ECONNREFUSED)
-        delay_s = self._world.connect_s(adapter) / self._world.clock.speed
-        return Way(partial(serve, link.photon, via=adapter), delay_s, _LEASE)
+        return Way(partial(serve, link.photon, via=adapter), partial(self._delay_s, adapter), _LEASE)
+
+    def _delay_s(self, adapter: str) -> float:
+        return self._world.connect_s(adapter) / self._world.clock.speed

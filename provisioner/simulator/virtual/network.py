@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import trio
 
+from provisioner.simulator.jumping_clock import sleep
 from provisioner.simulator.virtual.pipe import os_error
 from provisioner.simulator.virtual.sockets import Address, ServerStream, VirtualSocket
 
@@ -29,10 +30,10 @@ _FIRST_PORT = 40_000
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a connection gets to its server: after so many of trio's seconds, with this own address."""
+    """How a connection gets to its server: after so many of trio's seconds, asked once, with this own address."""
 
     serve: Serve
-    delay_s: float
+    delay_s: Callable[[], float]
     own_address: str
 
 
@@ -74,7 +75,7 @@ class VirtualNetwork(trio.abc.SocketFactory, trio.abc.HostnameResolver):
 
     def add_host(self, name: str, address: str, ports: dict[int, Serve], *, delay_s: float = 0.0) -> None:
         """A server on the uplink, by name and by IPv4 address; connecting takes `delay_s`."""
-        ways = {port: Way(serve, delay_s, _UPLINK_ADDRESS) for port, serve in ports.items()}
+        ways = {port: Way(serve, lambda: delay_s, _UPLINK_ADDRESS) for port, serve in ports.items()}
         self._hosts[name.lower()] = _Host(address, ways)
         self._ways |= {(address, port): way for port, way in ways.items()}
 
@@ -100,7 +101,7 @@ class VirtualNetwork(trio.abc.SocketFactory, trio.abc.HostnameResolver):
 
     async def getaddrinfo(self, host: bytes | None, port: Any, family: int = 0, type: int = 0, *_: int) -> list[Any]:  # noqa: A002 - trio's names
         """The address of a host of this network. Raises socket.gaierror: unknown, or no way to ask."""
-        await trio.sleep(self.dns_s)
+        await sleep(self.dns_s)
         found = self._hosts.get((host or b"").decode().lower())
         if found is None or not self.uplink_is_up():
             raise socket.gaierror(socket.EAI_NONAME if self.uplink_is_up() else socket.EAI_AGAIN, "not known here")
@@ -132,7 +133,7 @@ class VirtualNetwork(trio.abc.SocketFactory, trio.abc.HostnameResolver):
         except OSError:
             await trio.lowlevel.checkpoint()
             raise
-        await trio.sleep(way.delay_s)
+        await sleep(way.delay_s())
         way = self._way(adapter, address)  # the adapter may have left meanwhile
         if self._nursery is None:
             raise os_error(errno.ENETDOWN)

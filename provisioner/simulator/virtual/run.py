@@ -2,7 +2,7 @@
 
 Rule 1: this is the one place that touches trio's private scheduling switches (trio shuffles tasks on purpose).
 Rule 2: the clock jumps to the next deadline as soon as no task can run. It sees neither threads nor real sockets, so
-nothing in a simulated world may wait for one.
+nothing in a simulated world may wait for one. So trio need not ask the system for input between any two turns.
 """
 
 from __future__ import annotations
@@ -15,31 +15,35 @@ from typing import Any, TypeVar
 import trio
 import trio._core._run as trio_scheduler
 
+from provisioner.simulator.jumping_clock import JumpingClock
+
+LOOKS_EVERY_TURNS = 64
 T = TypeVar("T")
 
 
-class JumpingClock(trio.abc.Clock):
-    """As `trio.testing.MockClock(autojump_threshold=0)`, with one turn of trio's loop for a jump instead of two.
+_private: Any = trio_scheduler
 
-    trio asks it how long to wait for input only when no task can run: then it is time to jump.
-    """
 
-    def __init__(self) -> None:
-        self._now_s = 0.0
+class _Order(random.Random):
+    """The order of tasks. Most turns have one task."""
 
-    def start_clock(self) -> None:
-        """Nothing to start."""
+    def shuffle(self, x: Any) -> None:
+        """As ever, and nothing for one."""
+        if len(x) > 1:
+            super().shuffle(x)
 
-    def current_time(self) -> float:
-        """Virtual seconds since the start."""
-        return self._now_s
 
-    def deadline_to_sleep_time(self, deadline: float) -> float:
-        """Jump there; without any deadline wait for input (a signal) for ever."""
-        if deadline == float("inf"):
-            return deadline
-        self._now_s = max(self._now_s, deadline)
-        return 0.0
+class _SeldomInput(_private.TheIOManager):  # type: ignore[misc]  # whichever this system has
+    """trio's input, looked at on every turn only while nobody can run. Nothing but a signal comes from there."""
+
+    turns = 0
+
+    def get_events(self, timeout: float) -> Any:
+        """Nothing, at once, as long as there is something to do; but now and then what came."""
+        self.turns += 1
+        if timeout <= 0 and self.turns % LOOKS_EVERY_TURNS:
+            return ()
+        return super().get_events(timeout)
 
 
 def run_virtually(main: Callable[..., Awaitable[T]], *args: Any, seed: int = 0) -> T:
@@ -51,10 +55,10 @@ def run_virtually(main: Callable[..., Awaitable[T]], *args: Any, seed: int = 0) 
 @contextmanager
 def one_order(seed: int) -> Iterator[None]:
     """Let trio choose among runnable tasks by this seed alone: the same program runs in the same order every time."""
-    private: Any = trio_scheduler
-    before = private._ALLOW_DETERMINISTIC_SCHEDULING, private._r
-    private._ALLOW_DETERMINISTIC_SCHEDULING, private._r = True, random.Random(seed)
+    before = _private._ALLOW_DETERMINISTIC_SCHEDULING, _private._r, _private.TheIOManager
+    _private._ALLOW_DETERMINISTIC_SCHEDULING, _private._r = True, _Order(seed)
+    _private.TheIOManager = _SeldomInput
     try:
         yield
     finally:
-        private._ALLOW_DETERMINISTIC_SCHEDULING, private._r = before
+        _private._ALLOW_DETERMINISTIC_SCHEDULING, _private._r, _private.TheIOManager = before

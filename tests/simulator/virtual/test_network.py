@@ -48,7 +48,7 @@ class Adapters:
             raise os_error(errno.ENETUNREACH)
         if address != ("192.168.0.1", 80):
             raise os_error(errno.ECONNREFUSED)
-        return Way(partial(greet, self.on[adapter]), 0.02, "192.168.0.2")
+        return Way(partial(greet, self.on[adapter]), lambda: 0.02, "192.168.0.2")
 
 
 @pytest.fixture
