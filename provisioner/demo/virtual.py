@@ -39,6 +39,7 @@ from provisioner.simulator.world import World
 
 CLOUD = "api.particle.io"
 _CLOUD_ADDRESS = "203.0.113.7"
+_BESIDE_US = "127.0.0.1"  # the only address that tokens travel to without TLS
 _CLOUD_CONNECT_S = 0.04
 _DNS_S = 0.02
 
@@ -46,7 +47,8 @@ _DNS_S = 0.02
 class VirtualFactory:
     """One world in virtual time. Make it, put boards into it, write the files, then `run` inside `alive`.
 
-    `spooled`: its histories are kept on disk, for a shift with more events than memory is worth.
+    `spooled`: its histories are kept on disk, for a shift with more events than memory is worth. Without `tls` the
+    cloud is on this computer and speaks plain HTTP: for many runs in which TLS is not what is looked at.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class VirtualFactory:
         faults: Faults = PROFILES["none"],
         rules: CloudRules = CloudRules(),  # noqa: B008 - frozen
         spooled: bool = False,
+        tls: bool = True,
     ) -> None:
         self.seed = seed
         self.clock, self.dice = SimClock(), Dice(seed)
@@ -65,7 +68,7 @@ class VirtualFactory:
         self.network = VirtualNetwork(PhotonAir(self.world))
         self.network.uplink_is_up = lambda: not self.world.radio.uplink_away()
         self.network.dns_s = _DNS_S
-        self.authority = authority_for(CLOUD)
+        self.authority = authority_for(CLOUD) if tls else None
         self.serve(cloud_app(self.cloud))
         self.disk: Disk = UnsyncedDisk()
         self.name_run: Callable[[datetime, random.Random], str] = new_run_id
@@ -73,13 +76,17 @@ class VirtualFactory:
 
     def serve(self, asgi: ASGIApp) -> None:
         """Let this app be the cloud: the simulated one, or something around it."""
-        https = partial(serve_https, asgi, self.authority.context)
-        self.network.add_host(CLOUD, _CLOUD_ADDRESS, {443: https}, delay_s=_CLOUD_CONNECT_S)
+        if self.authority is not None:
+            https = partial(serve_https, asgi, self.authority.context)
+            self.network.add_host(CLOUD, _CLOUD_ADDRESS, {443: https}, delay_s=_CLOUD_CONNECT_S)
+        else:
+            http = partial(serve_https, asgi, None)
+            self.network.add_host("localhost", _BESIDE_US, {80: http}, delay_s=_CLOUD_CONNECT_S)
 
     def write(self, folder: Path, trays: Iterable[TrayFile], line: LineFile, **manifest: object) -> tuple[Path, Path]:
         """Write the files into a folder; return the manifest's and the settings' path."""
-        ca_file = self.authority.write(folder)
-        line = replace(line, cloud={"ca_file": ca_file, **line.cloud})
+        where = {"ca_file": self.authority.write(folder)} if self.authority else {"base_url": f"http://{_BESIDE_US}"}
+        line = replace(line, cloud={**where, **line.cloud})
         return write_manifest(folder, trays, **manifest), write_settings(folder, line)  # type: ignore[arg-type]
 
     @asynccontextmanager

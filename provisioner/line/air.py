@@ -12,7 +12,7 @@ import math
 import zlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from provisioner.line.tray import Manifest
@@ -151,6 +151,12 @@ class Air:
         for heard in self._heard.values():
             if heard.leave_alone_until_s == math.inf:
                 heard.leave_alone_until_s = -math.inf
+
+    def acquit(self, keys: Iterable[str]) -> None:
+        """It was the adapter that could not join them: another one may, also what was left alone for good."""
+        for key in keys:
+            if (heard := self._heard.get(key)) is not None and not heard.settled:
+                heard.leave_alone_until_s, heard.misses = -math.inf, 0
 
     def gone(self, network: SetupNetwork, *, now_s: float) -> None:
         """It was not there when an adapter came, or vanished under one: what was heard before says nothing now.

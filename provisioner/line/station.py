@@ -8,6 +8,7 @@ Rule 2: the adapter is held from join to leave; what waits for the cloud happens
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -56,7 +57,7 @@ class Station:
     switcher: NetworkSwitcher
     shared: Shared
     open_channel: Callable[[Link], SetupChannel]
-    faults_in_row: list[str] = field(default_factory=list)
+    faults_in_row: Counter[str] = field(default_factory=Counter)  # by setup network
     drained: ProvisionerError | None = None
     operator: str | None = None
     _heard: list[SetupNetwork] = field(default_factory=list, init=False)
@@ -276,7 +277,7 @@ class Station:
         for_good = (
             (visit.second_look and not air.may_be_another(visit.network))
             or failure.again is Again.NEVER
-            or (visit.device is None and tries >= self.shared.limits.device_attempts_max)
+            or (visit.device is None and tries >= self.shared.limits.device_attempts_max and not self._is_suspect)
         )
         air.leave_alone(visit.network, until_s=math.inf if for_good else now_s + 2.0 * tries)
 
@@ -304,12 +305,17 @@ class Station:
             return  # a network that only beacons is no fault of the adapter
         elif isinstance(failure, SwitchError) and failure.blame in (Blame.DEVICE, Blame.STATION):
             # Different units failing one after the other on one adapter: it is the adapter.
-            if visit.network.key not in self.faults_in_row:
-                self.faults_in_row.append(visit.network.key)
-            if len(self.faults_in_row) >= self.shared.limits.station_faults_drain_at:
-                self.drain(AdapterUnavailable(
-                    f"{len(self.faults_in_row)} boards in a row failed on this adapter, last: {failure.detail}"
-                ))  # fmt: skip
+            self.faults_in_row[visit.network.key] += 1
+            boards, limit = len(self.faults_in_row), self.shared.limits.station_faults_drain_at
+            if boards >= limit or (self._is_suspect and self.faults_in_row.total() >= 2 * limit):
+                self.shared.air.acquit(self.faults_in_row)
+                detail = f"{boards} boards in a row failed on this adapter, last: {failure.detail}"
+                self.drain(AdapterUnavailable(detail))
+
+    @property
+    def _is_suspect(self) -> bool:
+        """Whether so many boards failed on this adapter, and none did not, that no board shall be blamed for it."""
+        return 2 * len(self.faults_in_row) > self.shared.limits.station_faults_drain_at
 
     def drain(self, failure: ProvisionerError) -> None:
         """Take no more boards on this station."""

@@ -152,6 +152,7 @@ class Plan:
     wrong_secret_first: bool
     stolen_at_s: Sequence[float]
     night_end: End | None
+    tls: bool
 
     def of(self, *name: object) -> random.Random:
         """Dice of this seed for what is decided later."""
@@ -177,6 +178,7 @@ def drawn(seed: int, devices: int) -> Plan:
         wrong_secret_first=dice.random() < 0.03,
         stolen_at_s=[dice.uniform(1, 400) for _ in range(stolen)],
         night_end=_end(dice, calls=60, seconds=3.0, hows=(Ends.POWER, Ends.KILLED)) if dice.random() < 0.15 else None,
+        tls=seed % 4 == 1,  # it takes a fourteenth of the time, and is faults' business only where a network tears it
     )
 
 

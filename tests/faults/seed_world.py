@@ -126,7 +126,7 @@ def play(plan: Plan, folder: Path) -> Played:
 class _Play:
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan, self.folder = plan, folder
-        self.virtual = VirtualFactory(seed=plan.seed, faults=plan.faults, rules=plan.rules)
+        self.virtual = VirtualFactory(seed=plan.seed, faults=plan.faults, rules=plan.rules, tls=plan.tls)
         self.cloud, self.world = self.virtual.cloud, self.virtual.world
         self.disk = PowerDisk(at_cut=self._remember, clock=self.virtual.clock.seconds)
         self.virtual.disk = self.disk

@@ -250,9 +250,13 @@ class Sleeper:
     def sleep(self, seconds, *, also=()):
         """The codes that no board holds grow old, and `also` these. (Boards that were told to connect come online.)"""
         self.slept_s += seconds
-        held = {e.detail for e in self.line.world.history if e.event is Event.CLAIM_CODE_SET} - set(also)
         for code in self.line.cloud.claims._codes.values():
-            code.made_s -= seconds * (code.fingerprint not in held)
+            code.made_s -= seconds * (code.fingerprint in self.ready() | set(also))
+
+    def ready(self):
+        """The codes that no board holds."""
+        held = {e.detail for e in self.line.world.history if e.event is Event.CLAIM_CODE_SET}
+        return {code.fingerprint for code in self.line.cloud.claims._codes.values()} - held
 
     def made_before(self):
         """The codes that were made before it slept."""
@@ -268,7 +272,9 @@ async def test_claim_codes_that_aged_while_the_laptop_slept_are_never_sent(facto
     written_before = set()
 
     async def shut_the_lid(line):
-        while len(line.history_so_far("visit.ended")) < 2 or len(line.history_so_far("visit.started")) > 2:
+        while not (len(line.history_so_far("visit.ended")) == len(line.history_so_far("visit.started")) >= 2):
+            await trio.sleep(0.01)
+        while not laptop.ready():
             await trio.sleep(0.01)
         written_before.update(entry for entry in line.world.history if entry.event is Event.CLAIM_CODE_SET)
         laptop.sleep(3660)

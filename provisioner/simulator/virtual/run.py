@@ -17,7 +17,6 @@ import trio._core._run as trio_scheduler
 
 from provisioner.simulator.jumping_clock import JumpingClock
 
-LOOKS_EVERY_TURNS = 64
 T = TypeVar("T")
 
 
@@ -34,14 +33,15 @@ class _Order(random.Random):
 
 
 class _SeldomInput(_private.TheIOManager):  # type: ignore[misc]  # whichever this system has
-    """trio's input, looked at on every turn only while nobody can run. Nothing but a signal comes from there."""
+    """trio's input, which the system is asked for only while nobody can run, or when something was put there.
 
-    turns = 0
+    Nothing comes from outside but signals, whose handlers put what they want into the queue for trio's next turn.
+    """
 
     def get_events(self, timeout: float) -> Any:
-        """Nothing, at once, as long as there is something to do; but now and then what came."""
-        self.turns += 1
-        if timeout <= 0 and self.turns % LOOKS_EVERY_TURNS:
+        """What came; nothing, at once, as long as there is something to do."""
+        entries = _private.GLOBAL_RUN_CONTEXT.runner.entry_queue
+        if timeout <= 0 and not entries.queue and not entries.idempotent_queue:
             return ()
         return super().get_events(timeout)
 
