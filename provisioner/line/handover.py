@@ -131,7 +131,12 @@ class HandOver:
         if owner is None:
             return
         if takeover(device, seen, self.shared.account) is not None:
-            raise TakeoverRefused(f"{device.id} belongs to {printable(owner)}")
+            detail = f"{device.id} belongs to {printable(owner)}"
+            if self.shared.ledger[
+                device.id
+            ].may_hold_code:  # from a visit before it was theirs; taking it off is a write
+                detail += " by now, but may still hold our claim code: leave it without power for an hour"
+            raise TakeoverRefused(detail)
         self.scribe.append(
             "takeover.allowed",
             **row_of(device),

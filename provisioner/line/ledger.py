@@ -39,6 +39,7 @@ class Standing:
     visits: int = 0
     may_come_again: bool = True
     with_station: str | None = None
+    may_hold_code: bool = False  # a claim code was sent to it in this run
     told_to_connect: bool = False  # in this run, and not surely refused
     handshake_before: datetime | None = None
     cloud_from: datetime | None = None
@@ -56,6 +57,8 @@ def _tree(cls: type[ProvisionerError]) -> Iterator[type[ProvisionerError]]:
 
 
 _AGAIN = {cls.code: cls.again for cls in _tree(ProvisionerError)}
+_CODE_SENT = "claim_code.intended"
+_SEEN = MOVING_EVENTS | {_CODE_SENT}
 
 
 class Ledger:
@@ -79,12 +82,15 @@ class Ledger:
 
     def see(self, record: Record) -> None:
         """Fold one record in. Records about other devices, or that move nothing, change nothing."""
-        if record.device is None or record.event not in MOVING_EVENTS:
+        if record.device is None or record.event not in _SEEN:
             return
         device = self.manifest.find(DeviceID(record.device))
         if device is None:
             return
         standing = self._open(device.id)
+        if record.event == _CODE_SENT:
+            standing.may_hold_code = True
+            return
         self._move(device, standing, after(standing.state, record.event))
         if record.event == "visit.ended":
             # A visit that the site cut short (no claim code, slow cloud) is no try: the device comes round again.

@@ -157,6 +157,7 @@ def nobody_elses_device_is_touched(played: Played, words: Words, history: Histor
                 yield f"I7: {device} is somebody else's and was written to ({write.event}) at {write.at_s:.0f} s"
     for device, at_s, before in history.taken:
         codes = [write.at_s for write in history.writes[device] if write.event is Event.CLAIM_CODE_SET]
+        codes = [set_s for set_s in codes if set_s <= at_s]  # the one it came online with
         stolen_s = played.stolen_s.get(device)
         handed_first = stolen_s is not None and codes and codes[-1] < stolen_s + _RACE_S
         if device not in allowed and device not in nobodys and not handed_first:

@@ -63,6 +63,29 @@ async def test_a_device_that_is_claimed_by_somebody_between_import_and_visit_is_
     untouched(line, boards[1])
 
 
+async def test_a_device_that_is_claimed_by_somebody_between_two_visits_must_not_come_online_with_our_code(
+    factory, autojump_clock
+):
+    """F20: it is somebody's before the second visit, and holds a code of the first: the operator must know."""
+    line = factory(stations=1)
+    (board,) = line.boards(1)
+
+    async def somebody(line):
+        while not line.history_so_far("claim_code.accepted"):
+            await trio.sleep(0.01)
+        line.cloud.set_owner(board.device_id, SOMEBODY)
+        board.power_cycle()
+        await trio.sleep(1)
+        board.hold_setup()
+
+    end = await line.work(during=somebody)
+
+    assert end.wrong == []
+    assert end.outcome(board) == ("failed", "takeover_refused")
+    assert owner_of(line, board) == SOMEBODY
+    assert "leave it without power for an hour" in end.events("device.failed", board.device_id)[0].detail
+
+
 async def test_a_device_that_somebody_takes_after_the_visit_is_no_pass(factory, autojump_clock):
     """F20: it came online with our code, and the cloud shows another owner when it is asked for the proof."""
     line = factory(stations=1)
