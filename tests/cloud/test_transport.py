@@ -268,6 +268,36 @@ async def test_a_server_that_hangs_up_is_a_lost_answer(answer):
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize(
+    "start", [b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{"]
+)
+@pytest.mark.parametrize("then", [b"0", b""], ids=["drips", "stalls"])
+async def test_a_server_that_drips_or_stalls_ends_at_the_budget(start, then):
+    """F31 over real sockets: every read brings a byte in time, so only a deadline over the whole exchange ends it."""
+    gone = trio.Event()
+
+    async def serve(stream):
+        try:
+            await stream.receive_some()
+            await stream.send_all(start)
+            while then:
+                await trio.sleep(0.02)
+                await stream.send_all(then)
+            await stream.receive_some()
+        except trio.BrokenResourceError:
+            pass
+        gone.set()
+
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(_serve_loopback, serve)
+        async with Transport(f"http://127.0.0.1:{port}") as transport:
+            with trio.fail_after(10.0):  # a bug shall fail here, not hang
+                with pytest.raises(CloudAnswerLost, match="within"):
+                    await transport.send(GET, authorization=BEARER, budget_s=0.2)
+                await gone.wait()  # the connection is not kept
+        nursery.cancel_scope.cancel()
+
+
 async def _serve_loopback(handler, *, task_status):
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     task_status.started(listeners[0].socket.getsockname()[1])

@@ -248,6 +248,24 @@ async def test_a_photon_that_drips_ends_at_the_budget(autojump_clock, photon, tr
     assert unit.streams[0].closed
 
 
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("transport", ["http", "tcp"])
+async def test_a_photon_that_stalls_in_mid_answer_ends_at_the_budget(autojump_clock, photon, act, transport):
+    """F31: half an answer is none, and it was asked once."""
+
+    async def half(stream, request):
+        data = (FIXTURES / f"{act}.{transport}").read_bytes()
+        await stream.send_all(data[: data.rindex(b"{") + 2])
+        await trio.sleep_forever()
+
+    unit = photon(half, half)
+    with pytest.raises(errors.SoftAPSilent):
+        await ACTS[act](unit.client(transport))
+
+    assert len(unit.requests) == 1
+    assert unit.streams[0].closed
+
+
 @pytest.mark.parametrize(
     ("start", "more"),
     [
