@@ -1,5 +1,7 @@
 """For all tests: whatever a simulated factory made secret is looked for in every file the test left behind (F35)."""
 
+import os
+
 import hypothesis
 import pytest
 
@@ -34,3 +36,19 @@ def no_secret_is_left(request, monkeypatch):
 # A computer that does something else at the same time is no fault of ours: no test asserts a time.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+# --- the suite on all cores (`-n auto --dist loadgroup`) ---
+
+
+def pytest_xdist_auto_num_workers():
+    """Twice as many workers as cores: a third of the suite's time is waiting for daemons, processes and real clocks."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items):
+    """What takes longest begins first; a module of slow tests, which share one expensive hall, stays in one worker."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

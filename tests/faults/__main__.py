@@ -45,6 +45,7 @@ def parsed():
     add("--sweep", action="store_true", help="fail every call of one visit, and every call on the disk, one by one")
     add("--hostile", type=int, default=0, metavar="N", help="N hostile inputs to every parser and every output")
     add("--within", type=float, default=0, metavar="SECONDS", dest="within_s", help="fail if the seeds take longer")
+    add("--at-most", type=float, default=0, metavar="SECONDS", dest="at_most_s", help="begin no seed after that")
     add("--keep", action="store_true", help="leave each seed's journals and files in its folder in the memory disk")
     add("--table", action="store_true", help="print the fault table with the tests that show each fault, and end")
     chosen = vars(parser.parse_args())

@@ -16,7 +16,8 @@ _WIDTH = 118
 class Wishes:
     """What the command line asks for. A number of 0 leaves that part out; `jobs` processes work at once.
 
-    `keep`: leave the files of each run where they are. `within_s`: begin no seed after so many seconds (0: any time).
+    `keep`: leave the files of each run where they are. `within_s`: fail if the seeds take longer;
+    `at_most_s`: begin no seed after so many seconds. 0: any time.
     """
 
     seeds: int = 0
@@ -27,6 +28,7 @@ class Wishes:
     sweep: bool = False
     hostile: int = 0
     keep: bool = False
+    at_most_s: float = 0
     within_s: float = 0
 
 

@@ -48,11 +48,12 @@ class Judged:
 
 
 def run(wishes: Wishes) -> Part:
-    """Play and judge as many seeds as wished, several at once; none is begun after `within_s`."""
+    """Play and judge as many seeds as wished, several at once; none is begun when the time is over."""
     part, size, began_s = Part("simulation"), Counter(), time.perf_counter()
     seeds = range(wishes.first_seed, wishes.first_seed + wishes.seeds)
     played = 0
-    for judged in _each(seeds, wishes, until_s=began_s + (wishes.within_s or math.inf)):
+    until_s = began_s + min(wishes.within_s or math.inf, wishes.at_most_s or math.inf)
+    for judged in _each(seeds, wishes, until_s=until_s):
         played += 1
         part.rows = merged([*part.rows, *judged.rows])
         part.checked += judged.checked
@@ -62,10 +63,10 @@ def run(wishes: Wishes) -> Part:
         more = len(judged.wrong) - len(told)
         part.violations += [f"{line}{f' (and {more} more)' if more else ''}: {again}" for line in told]
     took_s = time.perf_counter() - began_s
-    if played < wishes.seeds:
+    if wishes.within_s and played < wishes.seeds:
         part.violations.append(f"only {played} of {wishes.seeds} seeds were played within {wishes.within_s:g} s")
     part.told = (
-        f"{played:,} seeds x {wishes.devices} devices, {size['starts']:,} starts of the program, "
+        f"{played:,} of {wishes.seeds:,} seeds x {wishes.devices} devices, {size['starts']:,} starts of the program, "
         f"{size['cuts']:,} of them cut off, {size['records']:,} records, {size['hours']:,} hours of the factory, "
         f"in {took_s:.0f} s on {min(wishes.jobs, wishes.seeds)} processes"
     )
