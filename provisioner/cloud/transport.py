@@ -15,17 +15,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-import ssl
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import certifi
 import httpx  # upstream has stood still since 2024-12; httpx2 has the same API: the way out is this line
 import trio
 
-from provisioner.errors import CloudAnswerLost, CloudError, CloudReplyUnreadable, CloudUnreachable, InputRefused
+from provisioner.cloud.tls import tls_context, why_not_connected
+from provisioner.errors import CloudAnswerLost, CloudError, CloudReplyUnreadable, CloudUnreachable
 from provisioner.model import printable
 from provisioner.secrets import Secret
 
@@ -87,7 +86,7 @@ class Transport:
         self._transport: Any = http_transport
         if http_transport is None:
             self._transport = httpx.AsyncHTTPTransport(
-                verify=_tls(ca_file) if base_url.startswith("https:") else False,
+                verify=tls_context(ca_file) if base_url.startswith("https:") else False,
                 limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=KEPT_MAX),
                 trust_env=False,
             )
@@ -117,7 +116,8 @@ class Transport:
         except trio.TooSlowError:
             failure = CloudAnswerLost(f"No whole answer from {self.host} within {budget_s:g} s ({_name(request)})")
         except _NOTHING_SENT as error:
-            failure = CloudUnreachable(f"No connection to {self.host}: {_why(error)}")
+            why, remedy = why_not_connected(error)
+            failure = CloudUnreachable(f"No connection to {self.host}: {why}", remedy=remedy)
         except (*_HTTPX_ERRORS, OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             lost = f"The answer from {self.host} was lost ({_name(request)}, {type(error).__name__})"
             failure = CloudAnswerLost(lost)
@@ -170,24 +170,6 @@ class Transport:
         )
 
 
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    """One context for all connections: making it takes longer than a request. `ca_file` replaces the usual roots.
-
-    Made by hand, because Python's own default takes SSLKEYLOGFILE from the environment: whoever has that file can
-    read our tokens off the wire.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and the name
-    try:
-        context.load_verify_locations(cafile=ca_file or certifi.where())
-    except (OSError, ssl.SSLError) as error:
-        raise InputRefused(
-            f"cloud.ca_file {printable(str(ca_file), 200)} is not a file of certificates: {printable(str(error))}",
-            remedy="Correct `cloud.ca_file` in config/line.yaml, or leave it out.",
-        ) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 def _version() -> str:
     try:
         return importlib.metadata.version("provisioner")
@@ -197,16 +179,3 @@ def _version() -> str:
 
 def _name(request: Request) -> str:
     return f"{request.method} {printable(request.path, 120)}"
-
-
-def _why(error: BaseException) -> str:
-    """The deepest cause in its own words: a wrong clock and a meddling proxy both show as an untrusted certificate."""
-    deepest: BaseException = error
-    for _ in range(8):
-        if isinstance(deepest, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({printable(deepest.verify_message)}); see this computer's clock"
-        deeper = deepest.__cause__ or deepest.__context__
-        if deeper is None:
-            break
-        deepest = deeper
-    return printable(str(deepest) or type(error).__name__, 120)

@@ -154,15 +154,6 @@ async def test_a_cookie_is_never_sent_back():
     assert "Cookie" not in seen[1].headers
 
 
-async def test_proxies_of_the_environment_are_not_used(monkeypatch):
-    """F32: nobody stands between."""
-    for name in ("ALL_PROXY", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.setenv(name, "http://proxy.invalid:3128")
-    async with Transport("http://127.0.0.1:9") as transport:
-        with pytest.raises(CloudUnreachable, match=r"127\.0\.0\.1"):
-            await transport.send(GET, budget_s=5.0)
-
-
 @pytest.mark.parametrize("cap", [REPLY_BYTES_MAX, LONG_REPLY_BYTES_MAX])
 async def test_an_answer_is_read_to_its_cap_and_not_further(cap):
     request = Request("GET", "/v1/x", reply_bytes_max=cap)

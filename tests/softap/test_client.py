@@ -216,6 +216,38 @@ async def test_a_scan_with_broken_json_gives_what_can_be_read(autojump_clock, ph
     assert [network.channel for network in await unit.client().scan()] == [6, 1, 2, 3]
 
 
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_f32_a_photon_that_sends_us_elsewhere_is_no_photon(autojump_clock, photon, act, status):
+    """F32: a captive portal answers like this. Nobody is asked there: no claim code, no password leaves for it."""
+
+    async def redirect(stream, request):
+        head = f"HTTP/1.1 {status} Moved\r\nLocation: http://192.168.0.99/{act}\r\nContent-Length: 0\r\n\r\n"
+        await stream.send_all(head.encode())
+
+    unit = photon(redirect)
+    with pytest.raises(errors.SoftAPReplyUnreadable, match=str(status)):
+        await ACTS[act](unit.client())
+
+    assert unit.dialled == [80]
+    assert len(unit.requests) == 1
+
+
+async def test_f32_a_cookie_of_a_photon_is_never_sent_back(autojump_clock, photon):
+    """F32: every request is the same bytes whatever was answered before."""
+
+    async def baking(stream, request):
+        answer = (FIXTURES / "device-id.http").read_bytes()
+        await stream.send_all(answer.replace(b"\r\n", b"\r\nSet-Cookie: who=us; Path=/\r\n", 1))
+
+    unit = photon(baking)
+    client = unit.client()
+    for _ in range(2):
+        assert await client.identify() == DEVICE
+
+    assert unit.requests == [(FIXTURES / "requests" / "device-id.http").read_bytes()] * 2
+
+
 # --- deadlines and caps ---
 
 

@@ -35,8 +35,9 @@ class Authority:
         return file
 
 
-def authority_for(name: str) -> Authority:
-    """Make an authority and a server's certificate for one host name."""
+def authority_for(name: str, *, as_of: datetime.datetime | None = None) -> Authority:
+    """Make an authority and a server's certificate for one host name, both good for two days around `as_of` (now)."""
+    made = as_of or datetime.datetime.now(datetime.UTC)
     ca_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "simulated cloud CA")])
     ca = _signed(ca_name, ca_name, ca_key, ca_key, [
@@ -45,12 +46,12 @@ def authority_for(name: str) -> Authority:
                        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
                        decipher_only=False), True),
         (x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False),
-    ])  # fmt: skip
+    ], made=made)  # fmt: skip
     server = _signed(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), ca_name, server_key, ca_key, [
         (x509.SubjectAlternativeName([x509.DNSName(name)]), False),
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False),
-    ])  # fmt: skip
+    ], made=made)  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # the ssl module reads files only
         file.write(server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -66,16 +67,17 @@ def _signed(
     key: ec.EllipticCurvePrivateKey,
     by: ec.EllipticCurvePrivateKey,
     extensions: list[tuple[x509.ExtensionType, bool]],
+    *,
+    made: datetime.datetime,
 ) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _LIFE)
-        .not_valid_after(now + _LIFE)
+        .not_valid_before(made - _LIFE)
+        .not_valid_after(made + _LIFE)
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
