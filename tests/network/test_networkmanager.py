@@ -207,6 +207,7 @@ async def test_an_adapter_that_is_pulled_out_needs_no_leaving_and_the_next_join_
 
 
 async def test_an_adapter_that_ends_on_another_bssid_sends_nothing(autojump_clock, bench, monkeypatch):
+    """F17."""
     bench.daemon.add_point("Photon-KLJZ")
     other = bench.daemon.add_point("Photon-KLJZ")
     async with bench.open() as switcher:
@@ -354,6 +355,7 @@ async def test_an_adapter_that_was_on_nothing_is_left_on_nothing(autojump_clock,
 
 
 async def test_only_open_networks_of_the_prefix_that_are_heard_now_are_offered(autojump_clock, bench):
+    """F17: an access point with a password is no Photon, whatever it is called."""
     bench.daemon.add_point("Photon-KLJZ")
     bench.daemon.add_point("Photon-LOCK", secured=True)
     bench.daemon.add_point("Office")

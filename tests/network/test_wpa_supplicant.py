@@ -214,6 +214,7 @@ def test_names_are_read_back_to_their_bytes(raw):
 
 
 def test_only_open_networks_of_the_prefix_are_taken_and_rubbish_is_skipped():
+    """F17: an access point with a password is no Photon, whatever it is called."""
     table = "\n".join([
         "bssid / frequency / signal level / flags / ssid",
         "02:00:00:00:00:0A\t2462\t-51\t[ESS]\tPhoton-KLJZ",

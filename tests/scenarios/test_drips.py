@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from drips import DrippingAir
+from false_air import Drips
 
 from provisioner.simulator.cloud.http import cloud_app
 from provisioner.simulator.cloud.sim_cloud import What
@@ -10,12 +10,6 @@ from provisioner.simulator.photon.history import WRITE_ATTEMPTS, Event
 
 WRITES = {"set": "claim_code", "configure-ap": "wifi", "connect-ap": "connect"}
 KINDS = ["drips", "stalls"]
-
-
-def dripping(line, command, boards, **how):
-    """Put it between the adapters and these boards; returns what counts."""
-    air = line.virtual.network.air = DrippingAir(line.virtual.network.air, command, boards, **how)
-    return air
 
 
 def read_before_every_write(line):
@@ -35,7 +29,7 @@ async def test_f31_a_board_that_drips_once_is_silent_once_and_done_all_the_same(
     """The write was carried out; it is in doubt until the board or the cloud is asked."""
     line = factory(stations=1)
     slow, _ = line.boards(2)
-    air = dripping(line, command, [slow], stalls=kind == "stalls", times=1)
+    air = Drips(line, command, [slow], stalls=kind == "stalls", times=1)
 
     end = await line.work()
 
@@ -53,7 +47,7 @@ async def test_f31_a_board_that_always_drips_fails_by_name_and_holds_up_nobody(f
     """Every visit to it ends, and its station goes on with the others."""
     line = factory(stations=1)
     slow, *_ = line.boards(3)
-    air = dripping(line, command, [slow], stalls=kind == "stalls")
+    air = Drips(line, command, [slow], stalls=kind == "stalls")
 
     end = await line.work()
 
@@ -74,7 +68,7 @@ async def test_f31_a_board_that_drips_at_connect_ap_and_stays_is_in_doubt_and_ne
     """It did not carry it out: the cloud never hears of it, so nothing is proven however often it is told."""
     line = factory(stations=1)
     slow, *_ = line.boards(2)
-    dripping(line, "connect-ap", [slow], does_it=False, stalls=kind == "stalls")
+    Drips(line, "connect-ap", [slow], does_it=False, stalls=kind == "stalls")
 
     end = await line.work()
 
