@@ -168,7 +168,7 @@ class HandOver:
         device, named = visit.device, fields or CodeName()
         for last in (False, True):
             await self._still(visit, channel)
-            visit.touched = True
+            await self._from_here_on(visit)
             self.scribe.append(f"{event}.intended", **row_of(device), step=visit.step, **named)
             try:
                 await act()
@@ -190,7 +190,7 @@ class HandOver:
         await trio.sleep(shared.budgets.configure_to_connect_s)
         for attempt in range(1, _CONNECTS_MAX + 1):
             await self._still(visit, channel)
-            visit.touched = True
+            await self._from_here_on(visit)
             now_s = trio.current_time()
             cloud_from = shared.cloud_time(now_s)
             evidence = {"handshake_before": time_text(seen.last_handshake_at), "cloud_from": time_text(cloud_from)}
@@ -219,6 +219,13 @@ class HandOver:
         answered = await _repeat_once(channel.identify)
         if visit.device is None or answered != visit.device.id:
             raise DeviceChanged(f"the visit began with another device than {answered}, which answers now")
+
+    @staticmethod
+    async def _from_here_on(visit: Visit) -> None:
+        """The last moment to be let go. A stop that came with the answer we just got takes effect here, before the
+        intention is written; one that comes later finishes the board."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        visit.touched = True
 
     async def _still_there(self, device: ListedDevice, channel: SetupChannel, link: Link) -> bool:
         """After a lost answer to connect-ap: resend only while the device is still listening."""

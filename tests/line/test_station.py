@@ -255,6 +255,20 @@ async def test_a_stop_does_not_cut_off_a_board_that_was_written_to(line, nursery
     assert ended[0].handed_over is not None
 
 
+async def test_a_stop_that_comes_with_the_answer_before_a_write_leaves_the_board_as_it_came(line, autojump_clock):
+    """F3: the answer is there already, so being let go is felt only later; it must be before the intention."""
+    photon = Photon(1)
+    station = line.station(photon)
+    photon.script[CALLS.index("set_claim_code") - 1] = station.let_go
+
+    visit = await one_visit(station)
+
+    assert (visit.touched, visit.handed_over) == (False, None)
+    assert photon.writes() == []
+    assert "claim_code.intended" not in line.events()
+    assert line.named("visit.ended")[-1].outcome is Outcome.ABORTED
+
+
 async def _visit_into(station, network, ended):
     ended.append(await station.visit(network))
 
