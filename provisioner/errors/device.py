@@ -137,7 +137,7 @@ class NotInProduct(DeviceError):
     """The device is online but the cloud does not list it in the product."""
 
     code = "not_in_product"
-    again = Again.NEXT_RUN
+    again = Again.THIS_RUN  # the import has just seen it there: one answer may come from a copy that is behind
     remedy = "Run the same manifest again: it is imported once more."
 
 

@@ -8,6 +8,7 @@ counted in requests (facts: particle-cloud 11), and one request tells about a hu
 Rule 3: a page only ever proves, or says "not yet"; what a device ends with otherwise is read by itself.
 Rule 4: time during which the line is held, or the uplink is away, is not counted against a device.
 Rule 5: only `proof.judge` says proven; no answer, or a doubtful one, ends as unknown.
+Rule 6: an answer that is older than one before says nothing, so neither order nor repetition of answers matters.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from provisioner.line.air import Air, CameBack
 from provisioner.line.hold import LineHold
 from provisioner.line.lookups import ReadsDevices
 from provisioner.line.newest import NewestConnections, RecentPage
-from provisioner.line.proof import Expectation, Verdict, judge
+from provisioner.line.proof import Expectation, Verdict, is_older, judge
 from provisioner.line.rows import row_of, time_text, why_of
 from provisioner.line.steps import Step
 from provisioner.line.uplink import Uplink
@@ -47,6 +48,7 @@ from provisioner.pacing import polls
 from provisioner.settings import Budgets
 
 FAULTS_MAX = 3
+_GONE_BELIEVED, _GONE_PAUSE_S = 2, 3.0  # a device that was there and is not is looked for so often, so long after
 _ONLINE = (Verdict.NOT_CLAIMED, Verdict.WRONG_OWNER)  # it is there; what it shall show follows
 
 
@@ -175,7 +177,9 @@ class Confirmer:
 
     def _judge_by_page(self, awaiting: Awaiting, page: RecentPage) -> None:
         seen, since = page.devices.get(awaiting.device.id), awaiting.wanted.cloud_from
-        if seen is not None:
+        if seen is not None and is_older(seen, awaiting.last_seen):
+            awaiting.alone = True
+        elif seen is not None:
             awaiting.last, awaiting.last_seen = judge(seen, awaiting.wanted), seen
             if awaiting.last in _ONLINE:
                 self._room.seen_online(awaiting)
@@ -209,6 +213,11 @@ class Confirmer:
             self._hold.report(fault)
             self._after_fault(awaiting)
             return
+        if self._is_suddenly_gone(awaiting, seen):
+            self._room.push(awaiting, _GONE_PAUSE_S)
+            return
+        if seen is not None and is_older(seen, awaiting.last_seen):
+            seen, verdict = awaiting.last_seen, awaiting.last  # rule 6
         awaiting.last, awaiting.last_seen, awaiting.alone = verdict, seen, False
         # The owner field lags the online event: an owner that is missing, or still the old one, is judged only when the
         # time is over, and that is not before OWNER_LAG_S after it was first seen online.
@@ -218,6 +227,14 @@ class Confirmer:
             self._settle(awaiting)
         else:
             self._room.push(awaiting, self._room.pause_s(awaiting))
+
+    @staticmethod
+    def _is_suddenly_gone(awaiting: Awaiting, seen: CloudDevice | None) -> bool:
+        """Whether it was there and is not, which one answer does not prove: it may come from a copy that is behind."""
+        known = awaiting.last_seen
+        gone = known is not None and (seen is None or (known.in_product and not seen.in_product))
+        awaiting.gone = awaiting.gone + 1 if gone else 0
+        return gone and awaiting.gone < _GONE_BELIEVED
 
     def _after_fault(self, awaiting: Awaiting) -> None:
         """No answer about this device: later again; if the time is over and others get answers, it is unknown."""

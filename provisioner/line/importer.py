@@ -15,6 +15,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+import trio
+
 from provisioner.cloud.client import CloudClient
 from provisioner.cloud.payloads import ImportReply, ProductInfo
 from provisioner.errors import (
@@ -34,6 +36,7 @@ from provisioner.line.rows import row_of, why_of
 from provisioner.model import CloudDevice, DeviceID, ListedDevice, Outcome
 
 IGNORED_MAX = 2  # a row that two replies do not name, and that is not in either, is refused
+LIST_BEHIND_S = (1.0, 2.0, 4.0, 8.0, 15.0)  # when a list that is behind the replies is read again
 LOST_MAX = 3  # so many answers lost one after the other are no accident: the line holds and asks for the cloud
 _REJECTIONS = (400, 413, 422)  # statuses that speak of the list, not of our rights or of the product
 
@@ -137,6 +140,7 @@ class Importer:
         self._refusals: dict[DeviceID, ImportRefused] = {}
         self._by_echo: dict[str, DeviceID] = {}
         self._ignored: Counter[DeviceID] = Counter()
+        self._said_to_be_in: set[DeviceID] = set()
         self._lost_in_a_row = 0
         self.membership = membership
 
@@ -160,6 +164,17 @@ class Importer:
 
     def _is_open(self, device: DeviceID) -> bool:
         return device not in self._refusals and self._ignored[device] < IGNORED_MAX
+
+    async def look_again(self, stopped: trio.Event) -> None:
+        """Read after write. Who is not listed although the cloud said so a moment ago is waited for, for half a
+        minute: the list may come from a copy that is behind. Raises CloudError."""
+        await self.membership.look_again()
+        for pause_s in LIST_BEHIND_S:
+            if stopped.is_set() or self._said_to_be_in <= self.membership.seen.keys():
+                return
+            with trio.move_on_after(pause_s):
+                await stopped.wait()
+            await self.membership.look_again()
 
     # --- writing ---
 
@@ -223,6 +238,8 @@ class Importer:
         return True
 
     def _explain(self, reply: ImportReply) -> None:
+        told = (self._by_echo.get(echo.lower()) for echo in (*reply.added, *reply.existing))
+        self._said_to_be_in.update(device for device in told if device is not None)
         for echoes, refusal in (
             (reply.invalid, ImportInvalid("unknown to Particle, of another platform, or in another product")),
             (reply.nonmember, ImportNonmember("owned by somebody outside the product's team")),

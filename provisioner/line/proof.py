@@ -93,6 +93,16 @@ def judge(seen: CloudDevice, wanted: Expectation) -> Verdict:
     return Verdict.NOT_CLAIMED if owner is None else Verdict.WRONG_OWNER
 
 
+def is_older(seen: CloudDevice, known: CloudDevice | None) -> bool:
+    """Whether this read shows an older state than one before: a handshake time never goes back.
+
+    An answer may come from a cache or a copy of the data that is behind; then it says nothing.
+    """
+    if known is None or known.last_handshake_at is None:
+        return False
+    return seen.last_handshake_at is None or seen.last_handshake_at < known.last_handshake_at
+
+
 def _shook_hands_since(seen: CloudDevice, wanted: Expectation) -> bool:
     """Whether the device reached the cloud after this visit's connect-ap.
 

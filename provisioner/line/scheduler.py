@@ -203,7 +203,7 @@ class _Run:
             async with trio.open_nursery() as senders:
                 for _ in range(min(self.parts.settings.cloud.import_chunks_at_once, len(chunks))):
                     senders.start_soon(self._send_chunks, importer, chunks)
-            await self._patiently(importer.membership.look_again)
+            await self._patiently(importer.look_again, self.stop.gently)
         importer.record(complete=not self.stop.gently.is_set())
 
     async def _send_chunks(self, importer: Importer, chunks: list[Chunk]) -> None:

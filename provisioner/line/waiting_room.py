@@ -31,7 +31,8 @@ class Awaiting:
 
     `returns`: an earlier run left it open, and a station shall have it if it is not proven.
     `turn` is its one valid place in the queue; None while a worker asks about it. `alone`: a page of the product's
-    list did not tell enough about it, so it is read by itself next time.
+    list did not tell enough about it, so it is read by itself next time. `gone`: so many reads in a row do not have
+    it that was there before.
     """
 
     wanted: Expectation
@@ -44,6 +45,7 @@ class Awaiting:
     claimed: bool = False
     refusal: ProvisionerError | None = None
     faults: int = 0
+    gone: int = 0
     returns: bool = False
     has_place: bool = False
     alone: bool = False

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import trio
+
 from provisioner.cloud.client import CloudClient
 from provisioner.cloud.payloads import ProductInfo
 from provisioner.errors import NotInCloud
@@ -78,7 +80,7 @@ class Repairs:
         for round_ in range(1, ROUNDS + 1):
             for chunk in importer.chunks(round_):
                 await importer.send(chunk)
-            await membership.look_again()
+            await importer.look_again(trio.Event())  # a night has the time
         for device, result in importer.classify():
             if isinstance(result, str):
                 self.done["imported"] += result == "added"

@@ -62,6 +62,7 @@ async def test_devices_imported_meanwhile_do_not_repeat_others():
 
 
 async def test_a_whole_page_of_repeats_is_passed_over():
+    """F9."""
     product = Product([10, 20, 30, 40], between=lambda self, page: self.numbers.extend([1, 2, 3] if page == 2 else []))
 
     assert await walk(product.fetch) == [10, 20, 30, 40]
@@ -75,6 +76,8 @@ async def test_a_list_that_shrinks_ends_early():
 
 
 async def test_a_row_twice_on_one_page_comes_once():
+    """F9."""
+
     async def fetch(page):
         return DevicePage((device(1), device(1), device(2)), 1)
 
@@ -98,6 +101,8 @@ async def test_an_empty_page_in_the_middle_is_no_end():
 
 
 async def test_a_server_that_does_not_sort_is_found_out():
+    """F9: pages that come in another order are refused, not guessed at."""
+
     async def fetch(page):
         return DevicePage((device(2), device(1)), 1)
 

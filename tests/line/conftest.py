@@ -13,6 +13,7 @@ from provisioner.simulator.disk import UnsyncedDisk
 sys.path.insert(0, str(Path(__file__).parent))
 
 import stages
+from confirmer_desk import Desk
 
 
 @pytest.fixture
@@ -27,3 +28,10 @@ def journal(tmp_path):
 def bench(journal, nursery):
     """`bench(devices, ...)`: a line for these devices; call `start()` on it to import them and serve stations."""
     return partial(stages.Bench, journal, nursery)
+
+
+@pytest.fixture
+def desk(bench):
+    return lambda count=1, *, to="customer", budgets=None, **how: Desk(
+        bench([stages.listed(n, to=to) for n in range(1, count + 1)], budgets=budgets), **how
+    )

@@ -19,7 +19,7 @@ from provisioner.errors import (
     NotInCloud,
     PermissionRefused,
 )
-from provisioner.line.importer import IGNORED_MAX, LOST_MAX, Importer, Membership
+from provisioner.line.importer import IGNORED_MAX, LIST_BEHIND_S, LOST_MAX, Importer, Membership
 
 PRODUCT = ProductInfo(1319, "tempmon-v100", 6, "Tempmon")
 
@@ -363,3 +363,39 @@ async def test_a_stopped_import_leaves_those_it_has_not_sent_without_a_class():
     assert import_.importer.record(complete=False) == {"added": 2}
     with pytest.raises(RuntimeError, match="do not sum"):
         import_.importer.record()
+
+
+async def test_f9_a_list_that_is_behind_the_replies_is_read_again(autojump_clock):
+    """F9: it shows what was added only after a while; nobody is sent twice or refused for it."""
+    devices, cloud = rows(5), ProductCloud()
+    done = Import(cloud, devices)
+    await done.importer.look(devices)
+    for chunk in done.importer.chunks(1):
+        await done.importer.send(chunk)
+    added, cloud.rows = cloud.rows, {}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(done.importer.look_again, trio.Event())
+        await trio.sleep(10)
+        cloud.rows = added
+
+    assert done.importer.chunks(2) == []
+    assert done.importer.record() == {"added": 5}
+
+
+@pytest.mark.parametrize("stops", [True, False])
+async def test_f9_a_list_that_never_shows_them_is_not_waited_for_for_ever_nor_by_a_run_that_stops(
+    autojump_clock, stops
+):
+    """F9: then they are sent once more, as rows that no list shows."""
+    devices, cloud = rows(5), ProductCloud()
+    cloud.silent, stopped = {device.id for device in devices}, trio.Event()
+    done = Import(cloud, devices)
+    await done.importer.look(devices)
+    for chunk in done.importer.chunks(1):
+        await done.importer.send(chunk)
+    if stops:
+        stopped.set()
+    await done.importer.look_again(stopped)
+
+    assert trio.current_time() == (0 if stops else sum(LIST_BEHIND_S))
+    assert len(done.importer.chunks(2)) == 1
