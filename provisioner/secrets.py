@@ -55,6 +55,9 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self.__text)
 
+    def __dir__(self) -> list[str]:
+        return ["reveal"]  # what lists the members of an object, to show them, finds none that holds the text
+
     def __reduce__(self) -> NoReturn:
         raise SecretUnsafe("a secret cannot be pickled")
 
