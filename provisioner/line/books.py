@@ -81,10 +81,17 @@ class Books:
             self._close_unfinished(device, why)
 
     def _close_unfinished(self, device: ListedDevice, why: str) -> None:
-        """Was it told to connect, and came back to its station in vain? Then nobody knows what it is doing now."""
-        standing = self.ledger[device.id]
+        """Was it told to connect, and came back to its station in vain? Then nobody knows what it is doing now.
+
+        Nor if it was given the factory Wi-Fi: with that it goes online by itself as soon as it is powered anew.
+        """
+        standing, earlier = self.ledger[device.id], self.history.of(device.id)
+        left_with_wifi = earlier is not None and earlier.has_wifi and earlier.outcome in (None, Outcome.UNKNOWN)
         if standing.told_to_connect:
             self._close(device, NotProven(f"{device.id} was told to connect, and not finished: {why}"), unknown=True)
+        elif standing.has_wifi or (left_with_wifi and not standing.visits):
+            detail = f"{device.id} was given the factory Wi-Fi, and not finished: {why}"
+            self._close(device, NotProven(detail, remedy=NotSeen.remedy), unknown=True)
         elif standing.visits:
             self._close(device, RunEnded(f"{device.id} was visited, but not finished: {why}"), unknown=False)
         else:

@@ -41,6 +41,7 @@ class Standing:
     with_station: str | None = None
     may_hold_code: bool = False  # a claim code was sent to it in this run
     told_to_connect: bool = False  # in this run, and not surely refused
+    has_wifi: bool = False  # it may have stored the factory Wi-Fi in this run: with power it goes online by itself
     handshake_before: datetime | None = None
     cloud_from: datetime | None = None
 
@@ -57,8 +58,8 @@ def _tree(cls: type[ProvisionerError]) -> Iterator[type[ProvisionerError]]:
 
 
 _AGAIN = {cls.code: cls.again for cls in _tree(ProvisionerError)}
-_CODE_SENT = "claim_code.intended"
-_SEEN = MOVING_EVENTS | {_CODE_SENT}
+_SENT = frozenset({"claim_code.intended", "wifi.intended"})
+_SEEN = MOVING_EVENTS | _SENT
 
 
 class Ledger:
@@ -88,8 +89,9 @@ class Ledger:
         if device is None:
             return
         standing = self._open(device.id)
-        if record.event == _CODE_SENT:
-            standing.may_hold_code = True
+        if record.event in _SENT:
+            standing.may_hold_code |= record.event == "claim_code.intended"
+            standing.has_wifi |= record.event == "wifi.intended"
             return
         self._move(device, standing, after(standing.state, record.event))
         if record.event == "visit.ended":
@@ -205,6 +207,8 @@ def _time(value: object) -> datetime | None:
 class Earlier:
     """One device as earlier runs left it: the last final record, and an intention to connect without a final.
 
+    `has_wifi`: it may have stored the factory Wi-Fi, with which it goes online by itself as soon as it is powered anew.
+
     `network` is the key of the setup network where it last answered, empty if it never did.
     """
 
@@ -213,6 +217,7 @@ class Earlier:
     blame: Blame | None = None
     owner: str | None = None
     connecting: bool = False
+    has_wifi: bool = False
     handshake_before: datetime | None = None
     cloud_from: datetime | None = None
     evidence: Mapping[str, JSON] | None = None
@@ -237,6 +242,8 @@ class History:
             entry.cloud_from = _time(evidence.get("cloud_from"))
         elif record.event == "connect.refused":
             self._entry(record.device).connecting = False
+        elif record.event == "wifi.intended":
+            self._entry(record.device).has_wifi = True
         elif record.event == "device.identified":
             self._entry(record.device).network = record.bssid or record.ssid or ""
         elif record.event == "device.restored":

@@ -419,6 +419,33 @@ async def test_an_adapter_that_is_unplugged_is_drained_and_the_line_goes_on(fact
     ]
 
 
+async def test_a_board_whose_power_fails_between_wifi_and_connect_is_in_doubt(factory, autojump_clock):
+    """F14, I13: with the factory Wi-Fi stored it goes online by itself once it has power again: no station hears it."""
+    line = factory(stations=1, budgets={"idle_stop_s": 60})
+    (board,) = line.boards(1)
+
+    async def loose_plug(line):
+        while not line.history_so_far("wifi.accepted"):
+            await trio.sleep(0.01)
+        board.power_cycle()
+
+    async with line.alive():
+        first = await line.run(during=loose_plug)
+        second = await line.run()
+        board.power_cycle()
+        await trio.sleep(1)
+        board.hold_setup()
+        third = await line.run()
+
+    for end in (first, second):  # nobody told it to connect, so nobody may say that it passed
+        assert end.exit == ExitCode.SOME_UNKNOWN
+        assert end.outcome(board) == ("unknown", "not_proven")
+        (said,) = end.events("device.unknown")
+        assert "was given the factory Wi-Fi" in said.detail
+        assert "hold SETUP" in said.remedy
+    third.good(**{"pass": 1})
+
+
 async def test_a_crowded_channel_slows_the_line_and_loses_nothing(factory, autojump_clock):
     hours = []
     for crowding in (0.0, 1.0):

@@ -73,7 +73,7 @@ async def test_a_stop_does_not_wait_for_a_board_that_takes_too_long(factory, aut
 
     assert took_s < 2
     assert (first.exit, first.wrong) == (ExitCode.INTERRUPTED, [])
-    assert first.outcome(board)[0] == "skipped"
+    assert first.outcome(board)[0] == "unknown", "it may have stored the Wi-Fi: powered anew it comes online by itself"
     assert not first.events("connect.intended")
     second.good(**{"pass": 1})
 
