@@ -28,7 +28,8 @@ ENDS = {
 # Stolen before its turn it is refused; after it, proven for an owner it no longer has; in between, the cloud says so.
 STOLEN = {("fail", "failed"), ("pass", "owner_changed")}
 STOLEN_OF_NOBODY = {("fail", "failed"), ("pass", "confirmed")}  # nobody in particular shall own it
-UNSEEN = ("not_visited", "claimed_elsewhere", "failed")  # behind a stronger unit with its BSSID nobody finds it
+# Behind a stronger unit with its BSSID nobody finds it (again): with the Wi-Fi stored it may go online by itself.
+UNSEEN = ("not_visited", "claimed_elsewhere", "failed", "unknown_open", "good")
 
 
 def every_device_ends_as_it_must(played: Played, words: Words, history: History) -> Iterator[str]:
@@ -36,7 +37,7 @@ def every_device_ends_as_it_must(played: Played, words: Words, history: History)
     twins = twins_of(played.listed, played.strangers)
     for row in played.listed:
         said, found = words.last_outcome.get(row.device, "nothing"), played.classes.get(row.device, "good")
-        unseen = row.device in twins and said in ("skipped", "fail") and found in UNSEEN
+        unseen = row.device in twins and said in ("skipped", "fail", "unknown") and found in UNSEEN
         if not unseen and not _fits(played, row, said, found, history):
             told = words.last_code.get(row.device, "")
             yield f"I5: {row.device} ({row.nature}, {row.tray.policy.name}) ends as {said} {told}, class {found}"
