@@ -38,17 +38,14 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
-# --- the suite on all cores (`-n auto --dist loadgroup`) ---
+# --- the suite on all cores (`-n auto`) ---
 
 
 def pytest_xdist_auto_num_workers():
-    """Twice as many workers as cores: a third of the suite's time is waiting for daemons, processes and real clocks."""
-    return 2 * (os.cpu_count() or 1)
+    """Half as many again as cores: a third of the suite's time is waiting for daemons, processes and real clocks."""
+    return 3 * (os.cpu_count() or 1) // 2 or 1
 
 
 def pytest_collection_modifyitems(items):
-    """What takes longest begins first; a module of slow tests, which share one expensive hall, stays in one worker."""
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+    """What takes longest begins first, in one worker: it waits most of the time, and the others go on."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -6,6 +6,7 @@ A test shows a fault by naming its number (`F7`) in its own name or docstring; `
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import textwrap
 from collections import defaultdict
@@ -91,6 +92,7 @@ LATER = {
 }
 
 
+@functools.cache
 def tests_of() -> dict[str, list[str]]:
     """The tests that name each fault, as pytest names them: from the sources, so that a missing one is seen at once."""
     found = defaultdict(list)

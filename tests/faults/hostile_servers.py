@@ -22,7 +22,7 @@ from provisioner.softap.client import SoftAPClient
 
 MIB = 1024 * 1024
 GROWTH_MAX = MIB  # an answer (F30)
-BUDGET_S = 1.5  # some have no end but this
+BUDGET_S = 0.6  # some have no end but this
 CASES = [
     *(("device over HTTP", name) for name in HTTP),
     *(("device over TCP", name) for name in TCP),
