@@ -127,7 +127,7 @@ class Dice:
 
     def of(self, *name: object) -> random.Random:
         """A generator of its own for this name."""
-        return random.Random(self._number(name))
+        return random.Random(self.number(*name))
 
     def fraction(self, *name: object) -> float:
         """One roll for this name, from 0 up to but not including 1: a fortieth of the price of a generator."""
@@ -135,7 +135,8 @@ class Dice:
 
     def number(self, *name: object) -> int:
         """64 bits for this name, to be kept and `met` with others."""
-        return self._number(name)
+        key = "\0".join([str(self.seed), *map(str, name)])
+        return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
 
     @staticmethod
     def met(one: int, other: int) -> float:
@@ -143,10 +144,6 @@ class Dice:
         mixed = (one * 0x9E3779B97F4A7C15 ^ other) * 0xBF58476D1CE4E5B9 & _BITS_64
         mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & _BITS_64
         return _fraction(mixed ^ mixed >> 31)
-
-    def _number(self, name: tuple[object, ...]) -> int:
-        key = "\0".join([str(self.seed), *map(str, name)])
-        return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
 
 
 _BITS_64 = (1 << 64) - 1

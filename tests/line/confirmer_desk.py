@@ -3,7 +3,6 @@
 import trio
 from stages import ACCOUNT, OWNER, cloud_time
 
-from provisioner.line.confirmer import Confirmer
 from provisioner.line.proof import Expectation
 
 WORKERS = 4
@@ -15,22 +14,11 @@ class Desk:
     def __init__(self, line, *, waiting_max=32, workers=WORKERS):
         self.line = line
         self.again = True
-        self.confirmer = Confirmer(
-            read=line.cloud.read,
-            read_recent=line.cloud.read_recent,
-            claim=line.cloud.claim,
-            journal=line.journal,
-            air=line.air,
-            hold=line.hold,
-            uplink=line.uplink,
-            budgets=line.budgets,
-            waiting_max=waiting_max,
-            may_visit_again=lambda device: self.again,
-        )
         for device in line.devices:
             line.write("device.imported", device, code="added")
-        for _ in range(workers):
-            line.nursery.start_soon(self.confirmer.work)
+        self.confirmer = line.confirmer(
+            waiting_max=waiting_max, workers=workers, may_visit_again=lambda device: self.again
+        )
 
     def wanted(self, device, *, visited=True, since=None, membership=True):
         at = cloud_time(trio.current_time() if since is None else since) if visited else None

@@ -15,6 +15,7 @@ import trio
 from provisioner.errors import NotInCloud
 from provisioner.line.air import Air, Suffixes
 from provisioner.line.claim_codes import ClaimCodes
+from provisioner.line.confirmer import Confirmer
 from provisioner.line.hold import LineHold
 from provisioner.line.ledger import Ledger
 from provisioner.line.lookups import Lookups
@@ -298,6 +299,24 @@ class Bench:
     def station(self, *photons, name="S1"):
         switcher = ScriptedSwitcher(*photons)
         return Station(name, switcher, self.shared, lambda link: link.photon)
+
+    def confirmer(self, *, waiting_max=32, workers=2, may_visit_again=lambda device: True):
+        """A confirmer over these parts, with its workers at work."""
+        confirmer = Confirmer(
+            read=self.cloud.read,
+            read_recent=self.cloud.read_recent,
+            claim=self.cloud.claim,
+            journal=self.journal,
+            air=self.air,
+            hold=self.hold,
+            uplink=self.uplink,
+            budgets=self.budgets,
+            waiting_max=waiting_max,
+            may_visit_again=may_visit_again,
+        )
+        for _ in range(workers):
+            self.nursery.start_soon(confirmer.work)
+        return confirmer
 
     def write(self, event, device, **fields):
         self.journal.append(event, tray=device.tray, slot=device.slot, device=device.id, **fields)

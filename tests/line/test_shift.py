@@ -7,7 +7,6 @@ import trio
 from stages import OWNER, Photon, ScriptedSwitcher, cloud_time, id_of, in_cloud, listed
 
 from provisioner.errors import AdapterUnavailable, CloudUnreachable, LeaveFailed, UplinkNotRestored
-from provisioner.line.confirmer import Confirmer
 from provisioner.line.labels import Labels
 from provisioner.line.proof import Expectation
 from provisioner.line.scan_desk import Scan, ScanDesk
@@ -25,20 +24,7 @@ class Desk:
         self.station = line.station(*photons)
         self.switcher = self.station.switcher
         self.stop = trio.Event()
-        self.confirmer = Confirmer(
-            read=line.cloud.read,
-            read_recent=line.cloud.read_recent,
-            claim=line.cloud.claim,
-            journal=line.journal,
-            air=line.air,
-            hold=line.hold,
-            uplink=line.uplink,
-            budgets=line.budgets,
-            waiting_max=waiting_max,
-            may_visit_again=lambda device: True,
-        )
-        for _ in range(2):
-            line.nursery.start_soon(self.confirmer.work)
+        self.confirmer = line.confirmer(waiting_max=waiting_max)
         self.shift = Shift(self.station, self.stop, self.confirmer, self.hand_over, lambda: None)
         self.preloads, self.ended = [], False
         line.journal.subscribe(self.see)
