@@ -620,6 +620,28 @@ async def test_one_board_that_fails_to_join_three_times_is_left_alone_not_the_st
     assert await station.find() is None
 
 
+async def test_a_board_that_was_left_alone_for_good_is_free_again_when_the_adapter_turns_out_to_be_sick(
+    line, autojump_clock
+):
+    """It came first, and alone; the boards after it show that it was not to blame."""
+    first = Photon(1)
+    sick = line.station(first)
+    sick.switcher.join_faults = [AssociationFailed("no") for _ in range(7)]
+    for _ in range(3):
+        await one_visit(sick)
+        await trio.sleep(100)
+    well = line.station(first, name="S2")
+    condemned = await well.find()
+
+    sick.switcher.photons += [Photon(n) for n in range(2, 6)]
+    for _ in range(4):
+        await one_visit(sick)
+
+    assert condemned is None
+    assert isinstance(sick.drained, AdapterUnavailable)
+    assert (await one_visit(well)).handed_over is not None
+
+
 async def test_a_board_that_joined_clears_the_row(line, autojump_clock):
     station = line.station(*[Photon(n) for n in (1, 2, 3, 9)])
     no = AssociationFailed("no")
