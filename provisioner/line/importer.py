@@ -83,6 +83,10 @@ class Membership:
         """After sending: read the devices that were not in the product before. Raises CloudError."""
         self.seen |= await self.read({device.id for device in self.devices} - self.present_before)
 
+    def forget(self) -> None:
+        """The import is over: from here on memory is for what is open, not for every device of the list."""
+        self.devices, self.present_before, self.seen = [], set(), {}
+
     async def read(self, wanted: set[DeviceID]) -> dict[DeviceID, CloudDevice]:
         """Walk the product's list, or ask device by device where that is fewer calls. Raises CloudError."""
         found: dict[DeviceID, CloudDevice] = {}

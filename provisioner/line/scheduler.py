@@ -243,12 +243,14 @@ class _Run:
         await self.parts.ledger.wait_all_ended()
 
     def _confirm_imported(self) -> None:
-        """Import only: the list just read is the proof."""
+        """Import only: the list just read is the proof. Nobody needs it after that."""
         if self.importer is None:
             return
         for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
             if not device.needs_visit and device.claim.to is ClaimTo.NONE:
                 self.confirmer.judge_read(self.desk.expect(device), self.importer.membership.seen[device.id])
+        self.importer.membership.forget()
+        self.importer = None
 
     async def _settle(self, found: list[tuple[ListedDevice, Earlier]], returns: bool) -> None:  # noqa: FBT001
         """Ask the cloud about these; a board that was told to connect a moment ago gets the rest of its time."""

@@ -1,11 +1,35 @@
 """When reality behaves: every claim policy, both uplinks, resuming."""
 
+import gc
+from collections import Counter
+
 import pytest
+import trio
 from factory import CUSTOMER, GOOD
 
 from provisioner.console.stopped import leaves_of
 from provisioner.errors import ExitCode
+from provisioner.model import CloudDevice, ListedDevice
 from provisioner.secrets import ClaimCode
+
+
+async def test_after_the_import_the_line_holds_what_is_open_and_not_every_device(factory, autojump_clock):
+    line = factory(stations=1)
+    line.boards(80)
+    held = []
+
+    async def count(line):
+        while not line.history_so_far("visit.ended"):
+            await trio.sleep(1)
+        gc.collect()
+        kinds = Counter(type(one) for one in gc.get_objects())
+        held.append((kinds[CloudDevice], kinds[ListedDevice]))
+
+    (await line.work(during=count)).good(**{"pass": 80})
+
+    ((seen, listed),) = held
+    assert seen < 20
+    assert listed < 20
 
 
 async def test_a_tray_ends_proven_and_owned_by_its_customer(factory, autojump_clock):
