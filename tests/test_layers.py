@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "provisioner"
 # `package.*` stands for every module of the package that is not named in another row.
 LAYERS = {
     0: ["errors.*"],
-    1: ["model", "secrets", "portable"],
+    1: ["model", "secrets", "portable", "packed"],
     2: ["strict_yaml", "line.tray", "line.device_list", "line.manifest_rows", "line.manifest_shape",
         "line.scan_text"],
     3: ["settings", "pacing", "line.manifest", "line.steps", "line.proof", "softap.protocol", "softap.reply_buffer",

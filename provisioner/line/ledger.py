@@ -77,7 +77,7 @@ class Ledger:
         self.open = 0
         self.states[State.LISTED] = self.open = len(manifest)
         for device in manifest:
-            self._count_code(device, State.LISTED, +1)
+            self._count_code(device, +1)
 
     # --- telling ---
 
@@ -85,15 +85,17 @@ class Ledger:
         """Fold one record in. Records about other devices, or that move nothing, change nothing."""
         if record.device is None or record.event not in _SEEN:
             return
-        device = self.manifest.find(DeviceID(record.device))
-        if device is None:
+        row = self.manifest.rows.get(record.device)
+        if row is None:
             return
-        standing = self._open(device.id)
+        standing = self._standing.get(record.device)
+        if standing is None:
+            standing = self._standing[record.device] = Standing(_STATES[self._state_of[row]])
         if record.event in _SENT:
             standing.may_hold_code |= record.event == "claim_code.intended"
             standing.has_wifi |= record.event == "wifi.intended"
             return
-        self._move(device, standing, after(standing.state, record.event))
+        self._move(row, standing, after(standing.state, record.event))
         if record.event == "visit.ended":
             # A visit that the site cut short (no claim code, slow cloud) is no try: the device comes round again.
             standing.visits += record.blame != Blame.SITE
@@ -106,7 +108,7 @@ class Ledger:
             standing.may_come_again = again_of(record.code or "") is Again.THIS_RUN
         elif record.event == "device.reopened":
             standing.visits, standing.may_come_again = 0, True
-        self._close(device.id, standing)
+        self._close(record.device, standing)
 
     def _open(self, device: DeviceID) -> Standing:
         """The device's standing, kept from now on."""
@@ -120,22 +122,22 @@ class Ledger:
         if standing == Standing(standing.state) or standing.state is State.CONFIRMED:
             del self._standing[device]
 
-    def _move(self, device: ListedDevice, standing: Standing, state: State) -> None:
+    def _move(self, row: int, standing: Standing, state: State) -> None:
         before = standing.state
         if state is before:
             return
         standing.state = state
-        self._state_of[self.manifest.rows[device.id]] = _NUMBER[state]
+        self._state_of[row] = _NUMBER[state]
         self.states[before] -= 1
         self.states[state] += 1
         self.open += (before in _ENDED) - (state in _ENDED)
-        self._count_code(device, before, -1)
-        self._count_code(device, state, +1)
+        if (before in _WANTS_CODE) is not (state in _WANTS_CODE):
+            self._count_code(self.manifest.row(row), -1 if before in _WANTS_CODE else +1)
         self._changed.set()
         self._changed = trio.Event()
 
-    def _count_code(self, device: ListedDevice, state: State, change: int) -> None:
-        if state in _WANTS_CODE and device.claim.needs_claim_code:
+    def _count_code(self, device: ListedDevice, change: int) -> None:
+        if device.claim.needs_claim_code:
             owner = wanted_owner(device, self._account)
             self._codes_wanted[owner] += change
             if not self._codes_wanted[owner]:

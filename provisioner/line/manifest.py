@@ -32,6 +32,7 @@ from provisioner.line.manifest_shape import (
 )
 from provisioner.line.tray import CustomerName, Manifest, Tray, TrayDevices, customer_template, customer_trouble
 from provisioner.model import ClaimPolicy, ClaimTo, DeviceID, TrayLayout, printable
+from provisioner.packed import IDIndex
 from provisioner.strict_yaml import Block, Items, KeyPath, Text, mistakes_of, parse, place_of, read, secrets_in
 
 __all__ = ["Manifest", "Site", "Tray", "load_manifest", "manifest_schema"]
@@ -112,13 +113,14 @@ class _Loader:
         takeover = self._takeover()
         if self.mistakes.count:
             raise self.mistakes.refused()
+        rows = self.roll.packed()
         return Manifest(
             self.path,
             hashlib.sha256("".join(f"{digest}\n" for digest in self.digests).encode()).hexdigest(),
             header.product,
             header.lot,
-            tuple(_finished(tray, header.lot, takeover) for tray in trays),
-            self.roll.rows,
+            tuple(_finished(tray, rows, header.lot, takeover) for tray in trays),
+            rows,
         )
 
     # --- telling mistakes ---
@@ -192,7 +194,7 @@ class _Loader:
             except ValueError as error:
                 self._tell(path, f"'allow_takeover': {error}", "compare it with the label")
                 continue
-            if device not in self.roll.rows:
+            if device not in self.roll:
                 self._tell(path, f"'allow_takeover' names {device}, which is in no tray", "correct it, or remove it")
         return frozenset(str(text).strip().lower() for text in named)
 
@@ -231,8 +233,8 @@ class _Loader:
         if part.wifi is not None:
             wifi = self._wifi(part.wifi, (*path, "wifi"), label)
         rows = self._rows(node, part, path, label)
-        if part.expect is not None and rows.whole and part.expect != len(rows.ids):
-            what = f"'expect' says {part.expect}, and {len(rows.ids)} devices are listed"
+        if part.expect is not None and rows.whole and part.expect != len(rows):
+            what = f"'expect' says {part.expect}, and {len(rows)} devices are listed"
             self._tell((*path, "expect"), what, "count the tray, then correct the list or 'expect'", label)
         self._check_customers(part.id, header.lot, policy, rows)
         return _ReadTray(part.id, policy, wifi, rows, part.file, part.layout or header.layout)
@@ -268,7 +270,7 @@ class _Loader:
         return rows
 
     def _inline_block(self, node: Block, path: KeyPath, rows: TrayRows) -> None:
-        position = len(rows.ids)
+        position = len(rows)
         texts = {
             key: value for key, value in node.items() if isinstance(value, Text) and (*path, key) not in self.secrets
         }
@@ -299,7 +301,7 @@ class _Loader:
 
         for row in device_list.rows(data, refuse):
             rows.add(row.line, row.column, row.id, row.slot, row.serial, yaml=False)
-        if not rows.ids and rows.whole:
+        if not rows and rows.whole:
             self._tell(path, f"'{printable(file)}' lists no device", "see that it is the right list", label)
             rows.whole = False
         return rows
@@ -343,9 +345,10 @@ class _Loader:
                 rows.refuse(position, f"'customer': {trouble}", "change the template, or this row's serial")
 
 
-def _finished(tray: _ReadTray, lot: str | None, takeover: frozenset[str]) -> Tray:
-    rows = tray.rows
-    claim, customer = tray.policy.claim, tray.policy.customer
-    devices = TrayDevices(tray.id, claim, tray.wifi, rows.ids, rows.slots, rows.serials, lot, customer, takeover)
+def _finished(tray: _ReadTray, rows: IDIndex, lot: str | None, takeover: frozenset[str]) -> Tray:
+    claim, customer, read = tray.policy.claim, tray.policy.customer, tray.rows
+    ids = rows.part(read.start, read.start + len(read))
+    slots, serials = read.packed_slots(), read.packed_serials()
+    devices = TrayDevices(tray.id, claim, tray.wifi, ids, slots, serials, lot, customer, takeover)
     layout = TrayLayout.parse(tray.layout) if tray.layout is not None else None
     return Tray(tray.id, claim, tray.wifi, devices, tray.file, layout)

@@ -2,7 +2,8 @@
 
 Rule 1: every row counts, good or bad: a bad one keeps its place, so that the slots named in mistakes are those of
 the tray in front of the person who reads them.
-Rule 2: one dict of all IDs is the only thing that knows every row; nothing here is done twice per row.
+Rule 2: one dict of all IDs is the only thing that knows every row; nothing here is done twice per row. When all is
+right it is let go, and the rows are `packed`: they stay for as long as the run, the dict is for this.
 Rule 3: the list of mistakes is bounded, the count of them is exact.
 """
 
@@ -17,12 +18,12 @@ from itertools import repeat
 
 from provisioner.errors import FileRefused, Mistake
 from provisioner.model import DeviceID, printable
+from provisioner.packed import NO_KEY, IDIndex, PackedTexts, key_at, key_of
 from provisioner.secrets import looks_secret
 
 MISTAKES_MAX = 200
 SLOT_MAX = 9999
 _SLOT = re.compile(r"[0-9]{1,4}")
-_DEVICE_ID = re.compile(r"[0-9a-f]{24}")
 _SERIAL = re.compile(r"[\x20-\x7e]{1,32}")
 _AS_NUMBER = re.compile(r"\d+([.,]\d+)?e\+?\d+", re.IGNORECASE)
 
@@ -69,7 +70,7 @@ class Roll:
 
     def __init__(self, mistakes: MistakeList) -> None:
         self.mistakes = mistakes
-        self.rows: dict[str, int] = {}
+        self.rows: dict[bytes, int] = {}  # by the bytes of an ID
         self.serials: dict[str, int] = {}
         self.trays: list[TrayRows] = []
         self._starts: list[int] = []
@@ -78,10 +79,19 @@ class Roll:
     def tray(self, label: str, file: str) -> TrayRows:
         """Begin the next tray. `label` is how mistakes name it; `file` holds its rows."""
         if self.trays:
-            self._length += len(self.trays[-1].ids)
+            self._length += len(self.trays[-1])
         self._starts.append(self._length)
         self.trays.append(TrayRows(self, label, file, self._length))
         return self.trays[-1]
+
+    def __contains__(self, device: DeviceID) -> bool:
+        """Whether a row had this ID."""
+        return key_of(device) in self.rows
+
+    def packed(self) -> IDIndex:
+        """Every row's ID by its row number, when no mistake was found."""
+        self.rows, self.serials = {}, {}  # first, to make room
+        return IDIndex(b"".join(tray.keys for tray in self.trays))
 
     def place(self, row: int) -> str:
         """Where a row stands, as a mistake about another row says it."""
@@ -91,58 +101,78 @@ class Roll:
 
 
 class TrayRows:
-    """One tray's rows while they are read: columns side by side, as `TrayDevices` keeps them."""
+    """One tray's rows while they are read: columns side by side. `start`: its first row, counted over all trays."""
 
     def __init__(self, roll: Roll, label: str, file: str, start: int) -> None:
         self.label = label
         self.file = file
-        self.ids: list[str] = []
+        self.keys = bytearray()  # of the IDs, one after the other
         self.slots: array[int] | None = None  # only if some row names its slot
         self.serials: list[str | None] | None = None  # only if some row has one
         self.whole = True  # False where a list could not be read to its end, so that counting it says nothing
         self._lines = array("I")
         self._columns = array("H")
+        self._no_id: set[int] = set()  # positions of rows whose ID was refused
         self._taken: dict[int, int] = {}  # slot -> position, only if some row names its slot
         self._roll = roll
-        self._start = start
+        self.start = start
+
+    def __len__(self) -> int:
+        return len(self._lines)
 
     def add(
         self, line: int, column: int, device: str, slot: str | None = None, serial: str | None = None, *, yaml: bool
     ) -> None:
         """Take the next row. `yaml` says that the ID stood in YAML without quotes, where ` #` cuts it short."""
-        position = len(self.ids)
-        row = self._start + position  # one int object for both indexes: a million of them count
+        position = len(self._lines)
+        row = self.start + position  # one int object for both indexes: a million of them count
         self._lines.append(line)
         self._columns.append(min(column, 0xFFFF))
-        self.ids.append("")
+        key = key_of(device.strip().lower())
+        self.keys += key or NO_KEY
         if slot is not None or self.slots is not None:
             self._set_slot(position, slot)
-        canonical = device.strip().lower()
-        if not _DEVICE_ID.fullmatch(canonical):
+        if key is None:
+            self._no_id.add(position)
             self._bad_id(position, device, yaml=yaml)
         else:
-            self.ids[position] = canonical
-            first = self._roll.rows.setdefault(canonical, row)
+            first = self._roll.rows.setdefault(key, row)
             if first != row:
-                what = f"{canonical} is listed twice, first at {self._roll.place(first)}"
+                what = f"{key.hex()} is listed twice, first at {self._roll.place(first)}"
                 self.refuse(position, what, "remove one of the two: a device stands in one slot of one tray")
         if serial is not None or self.serials is not None:
             self._set_serial(position, serial, row)
 
     def skip(self, line: int, column: int) -> None:
         """Keep the place of a row that could not be read; its mistake has been told."""
+        self._no_id.add(len(self))
         self._lines.append(line)
         self._columns.append(min(column, 0xFFFF))
-        self.ids.append("")
+        self.keys += NO_KEY
         if self.slots is not None:
-            self.slots.append(len(self.ids))
+            self.slots.append(len(self))
         if self.serials is not None:
             self.serials.append(None)
 
     def rows(self) -> Iterator[tuple[int, str, str | None]]:
         """Slot, ID (empty where it was refused) and serial of every row so far."""
-        slots = range(1, len(self.ids) + 1) if self.slots is None else self.slots
-        return zip(slots, self.ids, self.serials or repeat(None, len(self.ids)), strict=True)
+        slots = range(1, len(self) + 1) if self.slots is None else self.slots
+        return zip(slots, map(self._id, range(len(self))), self.serials or repeat(None, len(self)), strict=True)
+
+    def _id(self, position: int) -> str:
+        """The ID of a row, empty where it was refused."""
+        return "" if position in self._no_id else key_at(self.keys, position).hex()
+
+    def packed_slots(self) -> array[int] | None:
+        """The slots to keep, or None where they are simply 1, 2, 3 to the end."""
+        if self.slots is None or self.slots == array("I", range(1, len(self.slots) + 1)):
+            return None
+        return array("H" if max(self.slots) <= 0xFFFF else "I", self.slots)
+
+    def packed_serials(self) -> PackedTexts | None:
+        """The serials to keep, or None where no row has one. They are let go here: they are most of a loading."""
+        serials, self.serials = self.serials, None
+        return PackedTexts(serials) if serials is not None else None
 
     def where(self, position: int) -> str:
         """`tray T-0001, slot 3`."""
@@ -183,7 +213,7 @@ class TrayRows:
         self.slots.append(number)
         first = self._taken.setdefault(number, position)
         if first != position:
-            what = f"slot {number} is taken by {self.ids[first] or 'another row'} (line {self._lines[first]})"
+            what = f"slot {number} is taken by {self._id(first) or 'another row'} (line {self._lines[first]})"
             self.refuse(position, what, "give each device its own slot; without `slot`, it is the place in the list")
 
     def _set_serial(self, position: int, serial: str | None, row: int) -> None:
