@@ -78,7 +78,7 @@ async def test_a_budget_that_is_used_up_is_exit_code_4(bench):
 )  # fmt: skip
 async def test_what_is_not_there_is_exit_code_2_and_a_sentence(bench, args):
     bench.write()
-    said = await bench.run(*args)
+    said = await bench.call(*args)
 
     assert said.code == 2
     assert said.err.strip()
@@ -103,12 +103,12 @@ async def test_one_at_a_time(bench):
 async def test_one_devices_life_by_id_serial_and_slot(bench):
     bench.write(devices=DEVICES)
     await bench.run("import", "m.yaml")
-    by_id = await bench.run("show", DEVICES[1].upper())
+    by_id = await bench.call("show", DEVICES[1].upper())
     assert by_id.code == 0
     assert "device.imported" in by_id.out
     assert by_id.out.splitlines()[-1].startswith("IMPORTED: ")
 
-    by_slot = await bench.run("show", "T-0001/2", "--json")
+    by_slot = await bench.call("show", "T-0001/2", "--json")
     assert by_slot.json["device"] == DEVICES[1]
     assert [record["event"] for record in by_slot.json["runs"][0]["records"]] == ["device.imported"]
 
@@ -117,50 +117,50 @@ async def test_status_names_the_run_its_sums_and_the_last_night(bench):
     bench.write(devices=DEVICES)
     await bench.run("import", "m.yaml")
     await bench.run("reconcile", "m.yaml")
-    said = await bench.run("status")
+    said = await bench.call("status")
     assert said.code == 0
     assert "T-0001" in said.out
     assert "Nothing waits for a proof." in said.out
     assert said.out.splitlines()[-1].startswith("Reconciled 0 min ago: EVERYTHING ADDS UP")
 
-    assert (await bench.run("status", "--json")).json["devices"] == KNOWN
+    assert (await bench.call("status", "--json")).json["devices"] == KNOWN
 
 
 @pytest.mark.parametrize("form", ["html", "csv", "junit", "json", "parquet"])
 async def test_a_report_in_every_format(bench, form):
     bench.write(devices=DEVICES)
     await bench.run("import", "m.yaml")
-    said = await bench.run("report", "--format", form, "--output", "out.file")
+    said = await bench.call("report", "--format", form, "--output", "out.file")
     assert (said.code, said.out) == (0, "Report: out.file\n")
     assert (bench.folder / "out.file").stat().st_size > 100
 
-    assert (await bench.run("report", "--format", form, "--output", "no/such/folder")).code == 2
+    assert (await bench.call("report", "--format", form, "--output", "no/such/folder")).code == 2
 
 
 async def test_sql_over_all_runs_sees_no_files(bench):
     bench.write(devices=DEVICES)
     await bench.run("import", "m.yaml")
-    said = await bench.run("report", "--sql", "SELECT count(*) AS n FROM records WHERE event = 'device.imported'")
+    said = await bench.call("report", "--sql", "SELECT count(*) AS n FROM records WHERE event = 'device.imported'")
     assert (said.code, said.out.splitlines()) == (0, ["n", "5"])
 
     for query in ("SELECT * FROM read_text('/etc/passwd')", "COPY devices TO 'x.csv'", "SELEC", "ATTACH 'x.db'"):
-        refused = await bench.run("report", "--sql", query)
+        refused = await bench.call("report", "--sql", query)
         assert (refused.code, "Traceback" in refused.err) == (2, False), query
 
 
 async def test_restore_asks_first_and_is_done_once(bench):
     bench.write(devices=DEVICES)
     await bench.run("import", "m.yaml")
-    unasked = await bench.run("restore", "T-0001/1", "--remove", "--product", "tempmon-v100")
+    unasked = await bench.call("restore", "T-0001/1", "--remove", "--product", "tempmon-v100")
     assert (unasked.code, "--yes" in unasked.err) == (2, True)
     assert not bench.called("DELETE")
 
-    done = await bench.run("restore", "T-0001/1", "--remove", "--product", "tempmon-v100", "--yes")
+    done = await bench.call("restore", "T-0001/1", "--remove", "--product", "tempmon-v100", "--yes")
     assert (done.code, done.out) == (0, f"{DEVICES[0]}: removed\n")
-    again = await bench.run("restore", DEVICES[0], "--remove", "--product", "tempmon-v100", "--yes", "--json")
+    again = await bench.call("restore", DEVICES[0], "--remove", "--product", "tempmon-v100", "--yes", "--json")
     assert again.json["done"] == {DEVICES[0]: "nothing to do"}
 
-    tray = await bench.run("restore", "T-0001", "--remove", "--product", "tempmon-v100", "--yes")
+    tray = await bench.call("restore", "T-0001", "--remove", "--product", "tempmon-v100", "--yes")
     assert tray.code == 0
     assert len(bench.called("DELETE")) == KNOWN
     night = await bench.run("reconcile", "m.yaml", "--json")

@@ -273,9 +273,9 @@ async def test_claim_codes_that_aged_while_the_laptop_slept_are_never_sent(facto
 
     async def shut_the_lid(line):
         while not (len(line.history_so_far("visit.ended")) == len(line.history_so_far("visit.started")) >= 2):
-            await trio.sleep(0.01)
+            await trio.sleep(0.1)
         while not laptop.ready():
-            await trio.sleep(0.01)
+            await trio.sleep(0.1)
         written_before.update(entry for entry in line.world.history if entry.event is Event.CLAIM_CODE_SET)
         laptop.sleep(3660)
 

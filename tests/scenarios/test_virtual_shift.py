@@ -1,4 +1,4 @@
-"""Whole shifts in virtual time: one seed, one journal; and a thousand boards whose sums are right."""
+"""Whole shifts in virtual time: one seed, one journal; and four hundred boards whose sums are right."""
 
 import json
 import os
@@ -79,14 +79,14 @@ def test_another_seed_gives_another_journal(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_thousand_boards_on_sixteen_stations_in_a_nasty_factory_all_end_and_nothing_lies(tmp_path):
-    end, factory, owners = shift(tmp_path, seed=5, faults="nasty", devices=1000, stations=16)
+def test_four_hundred_boards_on_sixteen_stations_in_a_nasty_factory_all_end_and_nothing_lies(tmp_path):
+    end, factory, owners = shift(tmp_path, seed=5, faults="nasty", devices=400, stations=16)
 
     truth = Truth(replay(end.journal), factory.world.history, factory.cloud, owners, visited=owners.keys())
     assert check_all(truth) == []
     counts = json.loads(end.journal.read_text().splitlines()[-1])["counts"]
-    assert sum(counts.values()) == 1000
-    assert counts["pass"] > 750
+    assert sum(counts.values()) == 400
+    assert counts["pass"] > 300
     rows = table(PROFILES["nasty"], factory.world.strikes, factory.cloud.history, replay(end.journal))
     assert all(row.outcomes.total() == len(row.devices) for row in rows)
     assert sum(row.times > 0 for row in rows) > 15
