@@ -45,7 +45,8 @@ def stands(life: Life) -> str:
     if facts.proven:
         return f"PASS: proven in run {safe(facts.run)}; owner {safe(facts.owner or 'nobody')}."
     if facts.open:
-        return f"UNPROVEN: told to connect in run {safe(facts.run)}, and not proven yet."
+        told = "told to connect" if facts.connecting else "given the factory Wi-Fi"
+        return f"UNPROVEN: {told} in run {safe(facts.run)}, and not proven yet."
     if facts.outcome is not None:
         return f"{facts.outcome.value.upper()}: {safe(facts.code)}, in run {safe(facts.run)}."
     return "IMPORTED: in the product, and not finished at any station." if facts.imported else "NO OUTCOME yet."

@@ -91,8 +91,8 @@ MEANINGS = {
     ),
     Class.UNKNOWN_OPEN: Meaning(
         _OPEN,
-        "Told to connect, and not proven yet",
-        "The factory Wi-Fi, the cloud, or the board; or it lies without power.",
+        "Told to connect, or able to by itself, and not proven yet",
+        "The factory Wi-Fi, the cloud, or the board; a crash in mid-visit; or it lies without power.",
         "Power it near the factory Wi-Fi and run its manifest again.",
         aged=True,
     ),
@@ -234,7 +234,7 @@ def _proven(listed: Listed, facts: Facts, seen: CloudDevice, night: Night) -> Cl
 
 
 def _open(listed: Listed, facts: Facts, seen: CloudDevice | None, night: Night) -> Class:
-    if seen is None:
+    if seen is None or not facts.connecting:  # it was not told to connect, so no connection proves our work
         return Class.UNKNOWN_OPEN
     proven = judge(seen, expectation_of(listed, facts, night)) is Verdict.PROVEN
     return Class.UNKNOWN_PROVEN if proven else Class.UNKNOWN_OPEN

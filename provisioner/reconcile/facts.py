@@ -15,7 +15,8 @@ from provisioner.model import Outcome
 
 TELLS = frozenset({
     "device.imported", "device.confirmed", "device.carried", "device.failed", "device.refused", "device.unknown",
-    "device.skipped", "device.restored", "device.released", "connect.intended", "connect.refused", "visit.ended",
+    "device.skipped", "device.restored", "device.released", "wifi.intended", "connect.intended", "connect.refused",
+    "visit.ended",
 })  # fmt: skip
 
 
@@ -37,7 +38,10 @@ class Listed:
 
 @dataclass(slots=True)
 class Facts:
-    """One device as the journals leave it. `run` and `at` are those of its last final record."""
+    """One device as the journals leave it. `run` and `at` are those of its last final record.
+
+    `has_wifi`: it may have stored the factory Wi-Fi since, with which it goes online by itself, told to or not.
+    """
 
     tray: str = ""
     slot: int = 0
@@ -49,6 +53,7 @@ class Facts:
     owner: str | None = None
     handshake_at: datetime | None = None
     connecting: bool = False
+    has_wifi: bool = False
     handshake_before: datetime | None = None
     cloud_from: datetime | None = None
     imported: bool = False
@@ -63,8 +68,8 @@ class Facts:
 
     @property
     def open(self) -> bool:
-        """Whether it was told to connect and nobody has seen the end."""
-        return self.connecting or self.outcome is Outcome.UNKNOWN
+        """Whether it was told to connect, or can by itself, and nobody has seen the end."""
+        return self.connecting or self.has_wifi or self.outcome is Outcome.UNKNOWN
 
     def see(self, record: Record) -> None:
         """Fold one record about this device in."""
@@ -74,6 +79,9 @@ class Facts:
                 self.imported, self.restored = True, False
             case "visit.ended":
                 self.visits += 1
+            case "wifi.intended":
+                self.has_wifi = True
+                self._ended_in(record)
             case "connect.intended":
                 evidence = record.evidence or {}
                 self.connecting, self.outcome, self.restored = True, None, False
@@ -83,7 +91,8 @@ class Facts:
             case "connect.refused":
                 self.connecting = False
             case "device.restored":
-                self.restored, self.connecting, self.outcome, self.imported = True, False, None, False
+                self.restored, self.connecting, self.has_wifi = True, False, False
+                self.outcome, self.imported = None, False
                 self._ended_in(record)
             case _ if record.outcome is not None:
                 self._end(record, record.outcome)
@@ -93,6 +102,7 @@ class Facts:
             return
         self.outcome, self.code, self.step = outcome, record.code or "", record.step or ""
         self.connecting = self.connecting and outcome is Outcome.UNKNOWN
+        self.has_wifi = self.has_wifi and outcome is Outcome.UNKNOWN
         self._ended_in(record)
         if outcome is Outcome.PASS:
             evidence = record.evidence or {}

@@ -28,7 +28,7 @@ from provisioner.model import Outcome, printable
 from provisioner.reconcile.facts import TELLS, Facts
 
 INDEX_NAME = "index.sqlite"
-VERSION = "1"
+VERSION = "2"  # 2: whether a device may have stored the factory Wi-Fi
 PART = 200_000  # records between two writes
 _BATCH = 500  # devices in one question; sqlite's own limit is 32,766
 _NO_DAMAGE = frozenset({
@@ -274,7 +274,7 @@ def facts_from(values: Sequence[object]) -> Facts:
             if row[name] is not None:
                 row[name] = datetime.fromisoformat(str(row[name]))
         row["outcome"] = Outcome(str(row["outcome"])) if row["outcome"] is not None else None
-    for name in ("connecting", "imported", "restored", "in_doubt"):
+    for name in ("connecting", "has_wifi", "imported", "restored", "in_doubt"):
         row[name] = bool(row[name])
     return Facts(**row)  # type: ignore[arg-type]
 

@@ -21,6 +21,7 @@ SEEN = CloudDevice(
 )
 PASSED = Facts("T-1", 1, Outcome.PASS, run="r", at=T0, owner=OWNER, handshake_at=T0, imported=True, visits=1)
 TOLD = Facts("T-1", 1, run="r", at=T0, connecting=True, cloud_from=T0, imported=True)
+GIVEN_WIFI = replace(TOLD, connecting=False, has_wifi=True, cloud_from=None)
 FAILED = Facts("T-1", 1, Outcome.FAIL, "not_claimed", run="r", at=T0, imported=True, visits=1)
 IMPORTED = Facts("T-1", 1, imported=True)
 MEMBER_ONLY = replace(LISTED, claim="none", owner=None, needs_visit=False)
@@ -40,6 +41,8 @@ CASES = {
     "told, not heard of": (LISTED, TOLD, replace(SEEN, last_handshake_at=T0 - timedelta(hours=1)), Class.UNKNOWN_OPEN),
     "told, gone": (LISTED, TOLD, None, Class.UNKNOWN_OPEN),
     "unknown, unowned": (LISTED, replace(TOLD, outcome=Outcome.UNKNOWN), replace(SEEN, owner=None), Class.UNKNOWN_OPEN),
+    "given the Wi-Fi, and the program was cut off": (LISTED, GIVEN_WIFI, replace(SEEN, owner=None), Class.UNKNOWN_OPEN),
+    "given the Wi-Fi, and went online by itself": (LISTED, GIVEN_WIFI, SEEN, Class.UNKNOWN_OPEN),
     "failed": (LISTED, FAILED, SEEN, Class.FAILED),
     "failed and gone": (LISTED, FAILED, None, Class.FAILED),
     "imported": (LISTED, IMPORTED, replace(SEEN, owner=None), Class.NOT_VISITED),
@@ -87,6 +90,7 @@ facts = st.builds(
     handshake_before=times,
     cloud_from=times,
     connecting=st.booleans(),
+    has_wifi=st.booleans(),
     imported=st.booleans(),
     restored=st.booleans(),
     in_doubt=st.booleans(),
