@@ -42,6 +42,17 @@ def test_the_last_final_record_over_all_runs_counts(tmp_path, write):
     assert (b.outcome, b.run) == (Outcome.PASS, "run-1"), "a turn that did not come takes no proof away"
 
 
+@pytest.mark.parametrize(("then", "is_open"), [((), True), (("skipped",), True), (("failed",), False)])
+def test_a_board_that_was_given_the_wifi_is_open_until_a_final_record_knows_better(tmp_path, write, then, is_open):
+    """The power went between `wifi.intended` and connect-ap: with power the board goes online by itself."""
+    row = {"device": A, "tray": "T-1", "slot": 1}
+    ends = {"skipped": ("device.skipped", {**row, "outcome": "skipped"}), "failed": failed(A)}
+    write("run-1", imported(A), ("wifi.intended", row), *(ends[word] for word in then))
+    (a,), _ = facts(tmp_path, A)
+
+    assert (a.has_wifi, a.open, a.run) == (is_open, is_open, "run-1")
+
+
 def test_a_second_night_with_nothing_new_reads_nothing(tmp_path, write):
     write("run-1", imported(A), confirmed(A))
     assert facts(tmp_path, A)[1] == 3
