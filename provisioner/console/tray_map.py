@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from provisioner.console.tally import State
@@ -39,8 +39,8 @@ class TrayMap:
     rows: int
     columns: int
     cells: bytearray
-    doubled: set[int] = field(default_factory=set)
-    _taken: set[int] = field(default_factory=set)
+    doubled: frozenset[int] = frozenset()
+    _taken: int = 0  # the slots that devices have named, a bit each
 
     @classmethod
     def of(cls, name: str, layout: TrayLayout, slots: Iterable[int]) -> TrayMap:
@@ -60,9 +60,9 @@ class TrayMap:
         if slot > len(self.cells):
             self.rows = -(-slot // self.columns)
             self.cells.extend(HOLE.encode() * (self.rows * self.columns - len(self.cells)))
-        if slot in self._taken:
-            self.doubled.add(slot)
-        self._taken.add(slot)
+        if self._taken >> slot & 1:
+            self.doubled |= {slot}
+        self._taken |= 1 << slot
 
     def put(self, slot: int | None, state: State) -> None:
         """The device in this slot stands so now. In a doubled slot what is worse is shown."""

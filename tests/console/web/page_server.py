@@ -86,7 +86,7 @@ class PageServer:
         return self.answer
 
     def _find(self, text):
-        return next((device for device in self.screen.roll._devices if text == device), None)
+        return text if text in self.screen.roll.numbers else None
 
     async def _life(self, text):
         return self.lives.get(text, {"device": text, "serial": None, "places": [], "runs": []})

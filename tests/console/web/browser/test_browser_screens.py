@@ -162,7 +162,7 @@ def test_holes_and_doubled_slots_are_seen_on_the_tray(tab, line, shots):
     line.write(0, "run.started", command="run", product="p", devices=8, trays={"T-0001": 8}, stations=["S1"],
                slots={"T-0001": "1-4,6-9"}, layout="3x4", resumes=[])  # fmt: skip
     for slot in (1, 2, 3, 4, 6, 7, 8, 8):
-        number = slot if slot != 8 else 8 + len(line.screen.roll._devices)
+        number = slot if slot != 8 else 8 + len(line.screen.roll.numbers)
         line.write(1, "device.imported", tray="T-0001", slot=slot, device=device("T-0001", number), code="added")
 
     page = tab(link(line))
