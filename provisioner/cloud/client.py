@@ -96,23 +96,28 @@ class CloudClient:
         return product
 
     async def reachable(self) -> bool:
-        """Whether the API answers, by one cheap read without repeats. Ends a site hold; False while it would go on.
+        """Whether the API answers (`ask_anything`). Ends a site hold; False while it would go on."""
+        try:
+            await self.ask_anything()
+        except CloudError:
+            return False
+        return True
 
-        The answer is read: a captive portal says 200 to everything.
+    async def ask_anything(self) -> None:
+        """One cheap read, without repeats. Raises CloudError with what is in the way if it is not the API that answers.
+
+        The answer is read: a captive portal says 200 to everything. A refusal is one: it understood the question.
         """
         known = self._seen_product
         call = Call(Request("GET", "/v1/user" if known is None else _product_path(known)), "answer")
         try:
             body = await self._ask(call, self._tokens.product, retry=ONCE)
-            if known is None:
-                read_anything(body, call.what)
-            else:
-                return read_product(body).id == known.id
-        except CloudRefused:  # it understood the question
-            return True
-        except CloudError:
-            return False
-        return True
+        except CloudRefused:
+            return
+        if known is None:
+            read_anything(body, call.what)
+        elif read_product(body).id != known.id:
+            raise CloudReplyUnreadable(f"asked for product {known.id}, the cloud shows another one")
 
     # --- import and list ---
 

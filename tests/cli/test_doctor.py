@@ -1,5 +1,7 @@
 """`doctor` as a process: each thing that is missing in a line of its own, with its remedy."""
 
+import pytest
+
 
 async def test_what_is_missing_is_said_with_a_remedy_each_and_one_hides_no_other(bench):
     bench.write()
@@ -23,15 +25,27 @@ async def test_the_cloud_is_asked_with_the_right_client_and_the_clock_compared(b
     assert bench.cloud.client_secret not in said.out + said.err
 
 
-async def test_a_wrong_secret_is_the_clouds_word(bench):
-    bench.write()
-    path = bench.folder / "config" / "line.yaml"
-    path.write_text(path.read_text() + "product: tempmon-v100\n")
+@pytest.mark.parametrize("settings", ["", "product: tempmon-v100\n"])
+async def test_a_wrong_secret_is_the_clouds_word(bench, settings):
+    bench.write(settings=settings)
     said = await bench.run("doctor", PROVISIONER_CLIENT_SECRET="0" * 40)
 
     assert said.code == 1
     assert "0" * 40 not in said.out + said.err
     assert "BAD  cloud: " in said.out
+    assert "PROVISIONER_CLIENT_SECRET" in said.out
+
+
+@pytest.mark.parametrize("settings", ["", "product: tempmon-v100\n"])
+async def test_what_is_in_the_way_to_the_cloud_is_named(bench, settings):
+    """Here the bench's own cloud, which speaks plain HTTP where TLS is expected."""
+    bench.write(settings=settings)
+    path = bench.folder / "config" / "line.yaml"
+    path.write_text(path.read_text().replace("'http://127.0.0.1:", "'https://127.0.0.1:"))
+    said = await bench.run("doctor")
+
+    assert said.code == 1
+    assert "what answers there does not speak TLS" in said.out
 
 
 async def test_bad_settings_are_named_line_by_line_and_none_at_all_is_exit_code_2(bench):
