@@ -3,6 +3,7 @@
 import time
 
 import trio
+from httpcore._async import http11
 from trio._core import _run as scheduler
 
 from provisioner.simulator.virtual.run import run_virtually
@@ -36,7 +37,7 @@ def test_a_day_passes_at_once():
 
 
 def test_the_switches_of_the_scheduler_are_put_back():
-    before = (scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r)
+    before = (scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r, http11.time)
     run_virtually(trio.sleep, 1)
 
-    assert (scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r) == before
+    assert (scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r, http11.time) == before
