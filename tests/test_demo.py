@@ -67,7 +67,7 @@ def canaries():
                 cloud.accounts.issue(
                     kind, cloud.client_id, now_s=0.0, life_s=None, account=account, product_id=cloud.product.id
                 )
-    return secrets_of(cloud, TEST_ROUTER.password), {code.fingerprint for code in cloud.claims._codes.values()}
+    return secrets_of(cloud, TEST_ROUTER.password), {code.fingerprint for code in cloud.claims}
 
 
 async def test_a_demo_is_true_adds_up_and_leaves_no_secret(tmp_path):

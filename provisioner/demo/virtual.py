@@ -47,8 +47,8 @@ _DNS_S = 0.02
 class VirtualFactory:
     """One world in virtual time. Make it, put boards into it, write the files, then `run` inside `alive`.
 
-    `spooled`: its histories are kept on disk, for a shift with more events than memory is worth. Without `tls` the
-    cloud is on this computer and speaks plain HTTP: for many runs in which TLS is not what is looked at.
+    `spooled`: its histories and secrets are on disk, for a shift with more of them than memory is worth. Without
+    `tls` the cloud is on this computer and speaks plain HTTP: for many runs in which TLS is not what is looked at.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class VirtualFactory:
     ) -> None:
         self.seed = seed
         self.clock, self.dice = SimClock(), Dice(seed)
-        of_cloud, of_photons = (Spool(), Spool()) if spooled else (None, None)
-        self.cloud = SimCloud(clock=self.clock, dice=self.dice, faults=faults, rules=rules, spool=of_cloud)
-        self.world = World(seed=seed, cloud=self.cloud, faults=faults, clock=self.clock, spool=of_photons)
+        spool = Spool() if spooled else None
+        self.cloud = SimCloud(clock=self.clock, dice=self.dice, faults=faults, rules=rules, spooled=spooled)
+        self.world = World(seed=seed, cloud=self.cloud, faults=faults, clock=self.clock, spool=spool)
         self.network = VirtualNetwork(PhotonAir(self.world))
         self.network.uplink_is_up = lambda: not self.world.radio.uplink_away()
         self.network.dns_s = _DNS_S

@@ -172,4 +172,4 @@ def named(secrets: Mapping[str, str]) -> dict[str, str]:
 
 def secrets_of(cloud: SimCloud, *wifi_passwords: str) -> Canaries:
     """All that this cloud ever made (client secrets, tokens, passwords, claim codes), and these."""
-    return Canaries(named(cloud.mint.secrets | dict.fromkeys(wifi_passwords, "Wi-Fi password")))
+    return Canaries(named({**cloud.mint.secrets, **dict.fromkeys(wifi_passwords, "Wi-Fi password")}))

@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from contextlib import asynccontextmanager
+from collections import Counter
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,25 +34,49 @@ BENCH_STATIONS = 32  # in one room
 SPOOL_FROM = 500  # devices; from there on the simulated world's own histories are on disk
 
 
-@dataclass
 class Meter:
-    """When each adapter did what: `spans[adapter]` is a list of (what, from, to) in simulated seconds."""
+    """How long all adapters together did each thing, up to each moment; a shift of any length is a few numbers.
 
-    spans: dict = field(default_factory=lambda: defaultdict(list))
+    The window of what is measured goes from the first board that was begun to the last one: what was done before and
+    after it does not count, so the sums are read when a board begins.
+    """
 
-    def note(self, adapter, what, began_s):
-        self.spans[adapter].append((what, began_s, trio.current_time()))
+    def __init__(self):
+        self.adapters, self.boards = set(), 0
+        self._under_way, self._spent_s = Counter(), Counter()
+        self._at_s = 0.0
+        self._first = self._last = None
 
-    def share(self, what, window):
+    @contextmanager
+    def doing(self, adapter, what):
+        """This adapter does this, for the length of the block."""
+        self._go_on()
+        if what == "board":
+            self.boards += 1
+            self._last = (self._at_s, self._spent_s.copy())
+            self._first = self._first or self._last
+        self.adapters.add(adapter)
+        self._under_way[what] += 1
+        try:
+            yield
+        finally:
+            self._go_on()
+            self._under_way[what] -= 1
+
+    def _go_on(self):
+        now_s = trio.current_time()
+        for what, adapters in self._under_way.items():
+            self._spent_s[what] += adapters * (now_s - self._at_s)
+        self._at_s = now_s
+
+    @property
+    def window_s(self):
+        return self._last[0] - self._first[0]
+
+    def share(self, *what):
         """How much of the window, over all adapters, went into these things."""
-        low, high = window
-        used = sum(
-            max(0.0, min(high, end) - max(low, begin))
-            for spans in self.spans.values()
-            for name, begin, end in spans
-            if name in what
-        )
-        return used / ((high - low) * len(self.spans))
+        spent_s = sum(self._last[1][one] - self._first[1][one] for one in what)
+        return spent_s / (self.window_s * len(self.adapters))
 
 
 class MeteredFactory:
@@ -76,25 +100,18 @@ class MeteredSwitcher:
         return self.inner.traits
 
     async def scan(self, **how):
-        began_s = trio.current_time()
-        try:
+        with self.meter.doing(self.adapter, "scan"):
             return await self.inner.scan(**how)
-        finally:
-            self.meter.note(self.adapter, "scan", began_s)
 
     @asynccontextmanager
     async def joined(self, network, policy):
-        began_s = trio.current_time()
-        try:
+        with self.meter.doing(self.adapter, "board"):
             async with self.inner.joined(network, policy) as link:
                 yield link
-        finally:
-            self.meter.note(self.adapter, "board", began_s)
 
     async def restore(self, **how):
-        began_s = trio.current_time()
-        await self.inner.restore(**how)
-        self.meter.note(self.adapter, "restore", began_s)
+        with self.meter.doing(self.adapter, "restore"):
+            await self.inner.restore(**how)
 
 
 @dataclass(frozen=True)
@@ -184,16 +201,14 @@ def _measured(work, end, meter, factory):
             if record["event"] == "device.confirmed":
                 passed += 1
                 finished_ms = record["mono_ms"]
-    boards = [span for spans in meter.spans.values() for span in spans if span[0] == "board"]
-    window = (min(begin for _, begin, _ in boards), max(begin for _, begin, _ in boards))
     return Measured(
         devices=work.devices,
         stations=work.stations,
         passed=passed,
         hours=finished_ms / 3.6e6,
-        per_hour=len(boards) / ((window[1] - window[0]) / 3600),
-        busy=meter.share({"scan", "board", "restore"}, window),
-        held=meter.share({"board"}, window),
+        per_hour=meter.boards / (meter.window_s / 3600),
+        busy=meter.share("scan", "board", "restore"),
+        held=meter.share("board"),
         requests_each=factory.cloud.limits.requests_by_window.total() / work.devices,
         exit_code=int(end.exit_code),
     )

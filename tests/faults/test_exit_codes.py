@@ -127,7 +127,7 @@ async def test_import_0_1_and_2(factory):
     """F8 for the 1: a device that the cloud does not know."""
     line = factory(devices=2)
     async with line.alive(bring=False):
-        unknown = line.cloud.fleet._devices.pop(line.boards[0].device_id)
+        unknown = line.cloud.fleet.remove(line.boards[0].device_id)
         missing = await line.run(*IMPORT, "--json")
         line.cloud.know_device(unknown.id, serial=unknown.serial)
         good = await line.run(*IMPORT)

@@ -166,7 +166,7 @@ async def test_a_unit_without_dhcp_is_reached_by_an_address_of_our_own(factory, 
 async def test_bad_ids_are_refused_and_the_others_are_in(factory, autojump_clock):
     line = factory()
     unknown, foreign, good = line.boards(3)
-    line.cloud.fleet._devices.pop(unknown.device_id)
+    line.cloud.fleet.remove(unknown.device_id)
     line.cloud.add_user("outsider@example.com")
     line.cloud.set_owner(foreign.device_id, "outsider@example.com")
 

@@ -250,17 +250,17 @@ class Sleeper:
     def sleep(self, seconds, *, also=()):
         """The codes that no board holds grow old, and `also` these. (Boards that were told to connect come online.)"""
         self.slept_s += seconds
-        for code in self.line.cloud.claims._codes.values():
+        for code in self.line.cloud.claims:
             code.made_s -= seconds * (code.fingerprint in self.ready() | set(also))
 
     def ready(self):
         """The codes that no board holds."""
         held = {e.detail for e in self.line.world.history if e.event is Event.CLAIM_CODE_SET}
-        return {code.fingerprint for code in self.line.cloud.claims._codes.values()} - held
+        return {code.fingerprint for code in self.line.cloud.claims} - held
 
     def made_before(self):
         """The codes that were made before it slept."""
-        return {code.fingerprint for code in self.line.cloud.claims._codes.values() if code.made_s < 0}
+        return {code.fingerprint for code in self.line.cloud.claims if code.made_s < 0}
 
 
 @pytest.mark.parametrize("uplink", ["separate", "shared"])
@@ -297,7 +297,7 @@ async def test_a_board_whose_code_aged_in_its_hands_fails_by_name_and_is_done_by
     async def shut_the_lid(line):
         while not line.history_so_far("wifi.intended"):
             await trio.sleep(0.01)
-        laptop.sleep(3660, also=[code.fingerprint for code in line.cloud.claims._codes.values()])
+        laptop.sleep(3660, also=[code.fingerprint for code in line.cloud.claims])
 
     async with line.alive():
         first = await line.run(during=shut_the_lid, age_clock=laptop.age_s)

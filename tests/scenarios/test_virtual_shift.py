@@ -1,10 +1,12 @@
 """Whole shifts in virtual time: one seed, one journal; and four hundred boards whose sums are right."""
 
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from provisioner.demo.virtual import VirtualFactory
 from provisioner.job import Job
 from provisioner.journal.reader import replay, verify
 from provisioner.simulator.checkers import Truth, check_all
+from provisioner.simulator.cloud import shelf
 from provisioner.simulator.faults import PROFILES
 from provisioner.simulator.injected import table
 from provisioner.simulator.operators import Habits
@@ -29,17 +32,20 @@ print(end.journal)
 """
 
 
-def shift(folder, *, seed, faults, devices, stations):
+def shift(folder, *, seed, faults, devices, stations, spooled=False):
     """Run a shift; returns its end, the factory and what the manifest wants of each device."""
-    return run_virtually(lambda: _shift(folder, seed, faults, devices, stations), seed=seed)
+
+    def made():
+        return VirtualFactory(seed=seed, faults=PROFILES[faults], spooled=spooled)
+
+    return run_virtually(lambda: _shift(folder, made(), devices, stations), seed=seed)
 
 
-async def _shift(folder, seed, faults, devices, stations):
+async def _shift(folder, factory, devices, stations):
     from io import StringIO
 
     from rich.console import Console
 
-    factory = VirtualFactory(seed=seed, faults=PROFILES[faults])
     boards = [factory.world.add_photon() for _ in range(devices)]
     trays = [TrayFile(f"T-{n // 50:03d}", boards[n : n + 50], "csv") for n in range(0, devices, 50)]
     line = LineFile([f"sim{n}" for n in range(stations)], budgets={"idle_stop_s": 300})
@@ -76,6 +82,34 @@ def test_another_seed_gives_another_journal(tmp_path):
     heads = {journal_of_a_process(tmp_path / "w", seed, "none", "1")[1] for seed in (1, 2)}
 
     assert len(heads) == 2
+
+
+def lived(folder, *, spooled=False):
+    """Everything that a shift left behind: its journal, both histories, the secrets, the claim codes, the devices."""
+    folder.mkdir()
+    end, factory, owners = shift(folder, seed=11, faults="nasty", devices=50, stations=4, spooled=spooled)
+    journal = end.journal.read_bytes().splitlines()
+    shutil.rmtree(folder)
+    cloud = factory.cloud
+    devices = [cloud.find_device(device) for device in owners]
+    secrets = list(cloud.mint.secrets.items())
+    return journal, list(cloud.history), list(factory.world.history), secrets, list(cloud.claims), devices
+
+
+def test_a_factory_that_is_on_disk_and_one_on_a_slow_computer_are_the_same_factory(tmp_path, monkeypatch):
+    """Nothing at rest is lost, late or in another order; and no clock of this computer decides anything."""
+    usual = lived(tmp_path / "w")
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf, "AT_HAND", 3)
+        at_rest = lived(tmp_path / "w", spooled=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", itertools.count(0.0, 3600.0).__next__)  # an hour between two looks at it
+        slow = lived(tmp_path / "w")
+
+    for part, (one, another, third) in enumerate(zip(usual, at_rest, slow, strict=True)):
+        assert one, part
+        assert another == one, part
+        assert third == one, part
 
 
 @pytest.mark.slow

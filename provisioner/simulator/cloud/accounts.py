@@ -11,13 +11,14 @@ from __future__ import annotations
 import random
 import string
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from provisioner.secrets import CLAIM_CODE_CHARACTERS
 from provisioner.simulator.cloud.rules import CloudRules, oauth_refused
 from provisioner.simulator.cloud.state import SimAccount, SimClient, SimProduct, SimToken, TokenKind
 from provisioner.simulator.faults import Dice
+from provisioner.simulator.spool import Spool
 
 _BASE64 = string.ascii_letters + string.digits + "+/"
 PUBLIC_CLIENTS = {"particle": "particle", "particle-api": "particle-api", "particle-cli": "particle-cli"}
@@ -26,13 +27,19 @@ PUBLIC_CLIENTS = {"particle": "particle", "particle-api": "particle-api", "parti
 class Mint:
     """Makes what must look random: IDs, tokens, claim codes. The nth of one name is always the same.
 
-    `secrets` are all that were made, by text, with what they are: canaries, to be looked for in whatever a run wrote.
+    With a `spool`, `secrets` is read from the disk each time.
     """
 
-    def __init__(self, dice: Dice) -> None:
-        self.secrets: dict[str, str] = {}
+    def __init__(self, dice: Dice, spool: Spool | None = None) -> None:
+        self._secrets: dict[str, str] = {}
+        self._spool = spool
         self._dice = dice
         self._made: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """All that were made, by text, with what they are: canaries, to be looked for in whatever a run wrote."""
+        return self._secrets if self._spool is None else dict(self._spool.rows())
 
     def hex(self, digits: int, kind: str, name: str) -> str:
         """So many hex digits for this kind of thing, of this name."""
@@ -41,7 +48,7 @@ class Mint:
     def secret(self, digits: int, kind: str, name: str) -> str:
         """`hex`, of what nobody may see."""
         text = self.hex(digits, kind, name)
-        self.secrets[text] = kind
+        self._keep(text, kind)
         return text
 
     def number(self, below: int, kind: str, name: str) -> int:
@@ -51,8 +58,14 @@ class Mint:
     def claim_code(self, owner: str) -> str:
         """63 characters of the base64 alphabet."""
         text = "".join(self._roll("claim code", owner).choices(_BASE64, k=CLAIM_CODE_CHARACTERS))
-        self.secrets[text] = "claim code"
+        self._keep(text, "claim code")
         return text
+
+    def _keep(self, secret: str, kind: str) -> None:
+        if self._spool is None:
+            self._secrets[secret] = kind
+        else:
+            self._spool.write((secret, kind))
 
     def _roll(self, kind: str, name: str) -> random.Random:
         self._made[kind, name] += 1

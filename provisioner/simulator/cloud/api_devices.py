@@ -7,7 +7,7 @@ from provisioner.simulator.cloud.api_products import change, ping
 from provisioner.simulator.cloud.rows import Row, stamp, user_device, user_row
 from provisioner.simulator.cloud.rules import Refused, claim_refused, device_not_recognised, permission_denied, said_no
 from provisioner.simulator.cloud.sim_cloud import SimCloud
-from provisioner.simulator.cloud.state import SimAccount, SimDevice
+from provisioner.simulator.cloud.state import VARIABLES, SimAccount, SimDevice
 
 _FOREIGN = "That belongs to someone else. To request a transfer add ?request_transfer=true to the URL."
 
@@ -67,7 +67,7 @@ def read_variable(cloud: SimCloud, ask: Ask) -> Answer:
     name = ask.path_args["variable"]
     if not device.online or device.last_heard is None or device.last_handshake_at is None:
         raise said_no(408, "timed out")
-    if name not in device.variables:
+    if name not in VARIABLES:
         raise said_no(404, "Variable not found")
     info: Row = {
         "last_app": "",
@@ -77,7 +77,7 @@ def read_variable(cloud: SimCloud, ask: Ask) -> Answer:
         "deviceID": device.id,
         "product_id": device.product_id if device.product_id is not None else device.platform_id,
     }
-    return Answer({"cmd": "VarReturn", "name": name, "result": device.variables[name], "coreInfo": info})
+    return Answer({"cmd": "VarReturn", "name": name, "result": VARIABLES[name], "coreInfo": info})
 
 
 # --- claim by ID ---

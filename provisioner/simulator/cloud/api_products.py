@@ -20,7 +20,6 @@ from provisioner.simulator.cloud.rows import (
     Row,
     newest_first,
     page_of,
-    page_of_many,
     product_device,
     product_object,
     product_row,
@@ -54,11 +53,10 @@ def list_devices(cloud: SimCloud, ask: Ask) -> Answer:
     product = product_for_caller(cloud, ask, "devices:list")
     now_s = cloud.clock.seconds()
     if newest_first(ask.query):
-        total = len(cloud.fleet.listed(product.id))
-        page: Sequence[SimDevice]
-        page, meta = page_of_many(cloud.fleet.newest(product.id), total, ask.query, cloud.rules)
+        found: Sequence[SimDevice] = cloud.fleet.newest(product.id)
     else:
-        page, meta = page_of(select(cloud.fleet.listed(product.id), ask.query), ask.query, cloud.rules)
+        found = select(cloud.fleet.listed(product.id), ask.query)
+    page, meta = page_of(found, ask.query, cloud.rules)
     customers: dict[str, Json] = {}
     for device in page:
         owner = device.shown_owner(now_s)

@@ -8,38 +8,61 @@ Rule 3: an ignored code is not spent: the same device may come back with it afte
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+
 from provisioner.secrets import ClaimCode
 from provisioner.simulator.cloud.accounts import Accounts, Mint
 from provisioner.simulator.cloud.fleet import Fleet
+from provisioner.simulator.cloud.packing import pack_code, unpack_code
 from provisioner.simulator.cloud.rules import CloudRules
+from provisioner.simulator.cloud.shelf import Shelf
 from provisioner.simulator.cloud.state import History, SimAccount, SimCode, SimDevice, What
 
 
 class Claims:
     """All codes ever made, and what becomes of them."""
 
-    def __init__(self, mint: Mint, accounts: Accounts, fleet: Fleet, history: History, rules: CloudRules) -> None:
+    def __init__(
+        self,
+        mint: Mint,
+        accounts: Accounts,
+        fleet: Fleet,
+        history: History,
+        rules: CloudRules,
+        *,
+        db: sqlite3.Connection,
+    ) -> None:
         self._mint = mint
         self._accounts = accounts
         self._fleet = fleet
         self._history = history
         self._rules = rules
-        self._codes: dict[str, SimCode] = {}
+        self._db = db
+        db.execute("CREATE TABLE code (key TEXT PRIMARY KEY, state BLOB)")  # in the order they were made
+        self._codes = Shelf(db, "code", pack=pack_code, unpack=unpack_code)
+
+    def __iter__(self) -> Iterator[SimCode]:
+        """All codes that are not revoked, oldest first."""
+        for (text,) in self._db.execute("SELECT key FROM code ORDER BY rowid"):
+            code = self._codes.get(text)
+            if code is not None:
+                yield code
 
     def make(self, account: SimAccount, now_s: float) -> SimCode:
         """A new code; a customer's code claims within the customer's product."""
         text = self._mint.claim_code(f"{account.product_id} {account.username}")
         code = SimCode(text, ClaimCode(text).fingerprint, account, account.product_id, now_s)
-        self._codes[text] = code
+        self._db.execute("INSERT INTO code (key) VALUES (?)", (text,))
+        self._codes.put(text, code)
         self._history.note(What.CODE_MINTED, account=account.username, code=code.fingerprint)
         return code
 
     def revoke_all_of(self, account: SimAccount) -> None:
         """Forget the account's codes that have not been used."""
-        for text, code in list(self._codes.items()):
-            if code.account == account and code.used_by is None:
-                del self._codes[text]
-                self._history.note(What.CODE_REVOKED, account=account.username, code=code.fingerprint)
+        for code in [code for code in self if code.account == account and code.used_by is None]:
+            self._codes.drop(code.text)
+            self._history.note(What.CODE_REVOKED, account=account.username, code=code.fingerprint)
 
     def present(self, device: SimDevice, text: str, *, now_s: float, lag_s: float) -> bool:
         """A device shows its stored code after a handshake; True when the cloud acknowledges it."""

@@ -6,11 +6,17 @@ Rule 2: importing is not atomic and never fails as a whole: each identifier ends
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 from provisioner.simulator.cloud.accounts import Accounts
+from provisioner.simulator.cloud.packing import pack_device, unpack_device
 from provisioner.simulator.cloud.rules import CloudRules
+from provisioner.simulator.cloud.shelf import Shelf, first_row
 from provisioner.simulator.cloud.state import History, SimAccount, SimDevice, SimProduct, What
 from provisioner.simulator.faults import Dice
 
@@ -26,28 +32,91 @@ class ImportLists:
     protected: list[str] = field(default_factory=list)
 
 
-class Fleet:
-    """All devices by ID and serial, and each product's list (members and quarantined ones)."""
+_TABLE = (
+    "CREATE TABLE device (key TEXT PRIMARY KEY, serial TEXT, product INTEGER, connected INTEGER, owner TEXT,"
+    " owned INTEGER, state BLOB) WITHOUT ROWID",
+    "CREATE INDEX by_serial ON device (serial)",
+    "CREATE INDEX by_connection ON device (product, connected DESC, key)",
+    "CREATE INDEX by_owner ON device (owner, owned) WHERE owner IS NOT NULL",
+)
+_BY_ID = "SELECT key FROM device WHERE +product = ? ORDER BY key LIMIT ? OFFSET ?"
+_NEWEST = "SELECT key FROM device WHERE product = ? ORDER BY connected DESC, key LIMIT ? OFFSET ?"
 
-    def __init__(self, accounts: Accounts, history: History, rules: CloudRules, dice: Dice) -> None:
+
+class _Listing(Sequence[SimDevice]):
+    """A product's list in one order, of which only what is looked at is fetched. For one step: it is not kept."""
+
+    def __init__(self, asked: Callable[..., Iterator[SimDevice]], question: str, product_id: int, length: int) -> None:
+        self._asked = asked
+        self._question = question
+        self._product_id = product_id
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[SimDevice]:
+        return self._asked(self._question, self._product_id, -1, 0)
+
+    @overload
+    def __getitem__(self, place: int) -> SimDevice: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[SimDevice]: ...
+
+    def __getitem__(self, place: int | slice) -> SimDevice | Sequence[SimDevice]:
+        if isinstance(place, int):
+            first = range(self._length)[place]
+            return self[first : first + 1][0]
+        first, end, step = place.indices(self._length)
+        if step != 1:
+            return list(self)[place]
+        return list(self._asked(self._question, self._product_id, max(0, end - first), first))
+
+
+class Fleet:
+    """All devices by ID and serial, and each product's list (members and quarantined ones).
+
+    What lists are made by is in columns, written at once: serial, the product that lists the device, its place among
+    the connections, its owner, and its place among what is owned. The rest is written when the shelf lets go of it.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        history: History,
+        rules: CloudRules,
+        dice: Dice,
+        db: sqlite3.Connection,
+    ) -> None:
         self._accounts = accounts
         self._history = history
         self._rules = rules
         self._dice = dice
-        self._devices: dict[str, SimDevice] = {}
-        self._by_serial: dict[str, SimDevice] = {}
-        self._listed: dict[int, dict[str, SimDevice]] = {}
-        self._sorted: dict[int, list[SimDevice]] = {}
-        self._owned: dict[str, dict[str, SimDevice]] = {}  # by the owner's account ID
-        self._connected: dict[str, SimDevice] = {}  # in the order of their last connection
+        self._db = db
+        for statement in _TABLE:
+            db.execute(statement)
+        self._devices = Shelf(db, "device", pack=pack_device, unpack=unpack_device)
+        self._listed: Counter[int | None] = Counter()  # how many each product's list shows
+        self._connections = itertools.count()
+        self._ownerships = itertools.count()
         self._import_calls = 0
 
     # --- looking ---
 
     def add(self, device: SimDevice) -> None:
         """A device that exists at Particle from now on."""
-        self._devices[device.id] = device
-        self._by_serial[device.serial.upper()] = device
+        self._db.execute("INSERT INTO device (key, serial) VALUES (?, ?)", (device.id, device.serial.upper()))
+        self._devices.put(device.id, device)
+
+    def remove(self, device_id: str) -> SimDevice:
+        """Particle has never heard of it."""
+        device = self.find(device_id)
+        if device is None:
+            raise KeyError(device_id)
+        self._list(device, None)
+        self._devices.drop(device.id)
+        return device
 
     def find(self, device_id: str) -> SimDevice | None:
         """The device of that ID (any case), or None."""
@@ -55,70 +124,68 @@ class Fleet:
 
     def find_serial(self, serial: str) -> SimDevice | None:
         """The device of that serial number (any case), or None."""
-        return self._by_serial.get(serial.strip().upper())
+        row = first_row(self._db, "SELECT key FROM device WHERE serial = ?", serial.strip().upper())
+        return self._devices.get(row[0]) if row else None
 
     def listed(self, product_id: int) -> Sequence[SimDevice]:
         """The product's devices, quarantined ones included, sorted by device ID."""
-        found = self._sorted.get(product_id)
-        if found is None:
-            found = sorted(self._listed.get(product_id, {}).values(), key=lambda device: device.id)
-            self._sorted[product_id] = found
-        return found
+        return _Listing(self._asked, _BY_ID, product_id, self._listed[product_id])
 
-    def newest(self, product_id: int) -> Iterator[SimDevice]:
+    def newest(self, product_id: int) -> Sequence[SimDevice]:
         """The product's devices, last connection first; those that never connected last, by ID."""
-        listed = self._listed.get(product_id, {})
-        yield from (device for device in reversed(self._connected.values()) if device.id in listed)
-        yield from (device for device in self.listed(product_id) if device.last_handshake_at is None)
+        return _Listing(self._asked, _NEWEST, product_id, self._listed[product_id])
 
     def heard(self, device: SimDevice) -> None:
         """The device has just connected: it is the newest now."""
-        self._connected.pop(device.id, None)
-        self._connected[device.id] = device
+        self._db.execute("UPDATE device SET connected = ? WHERE key = ?", (next(self._connections), device.id))
 
     def owned_by(self, account: SimAccount, now_s: float) -> Iterator[SimDevice]:
         """The devices whose owner *field* shows this account, in order of ownership."""
-        return (d for d in self._owned.get(account.id, {}).values() if d.shown_owner(now_s) == account)
+        return (device for device in self._owned_by(account) if device.shown_owner(now_s) == account)
+
+    def _owned_by(self, account: SimAccount) -> Iterator[SimDevice]:
+        return self._asked("SELECT key FROM device WHERE owner = ? ORDER BY owned", account.id)
+
+    def _asked(self, question: str, *about: str | int) -> Iterator[SimDevice]:
+        """The devices that answer a question, one by one."""
+        for (key,) in self._db.execute(question, about):
+            device = self._devices.get(key)
+            if device is not None:
+                yield device
 
     # --- membership ---
 
     def join(self, device: SimDevice, product_id: int) -> None:
         """Make the device a member; out of quarantine, and no longer denied."""
-        self._unlist(device)
-        device.product_id, device.quarantined_in, device.denied = product_id, None, False
         self._list(device, product_id)
+        device.product_id, device.quarantined_in, device.denied = product_id, None, False
 
     def quarantine(self, device: SimDevice, product_id: int) -> None:
         """List the device in quarantine: its firmware names the product, but it is no member."""
-        self._unlist(device)
-        device.product_id, device.quarantined_in, device.firmware_product_id = None, product_id, product_id
         self._list(device, product_id)
+        device.product_id, device.quarantined_in, device.firmware_product_id = None, product_id, product_id
 
     def leave(self, device: SimDevice) -> None:
         """Take the device off its product's list."""
-        self._unlist(device)
+        self._list(device, None)
         device.product_id = device.quarantined_in = None
         device.development, device.groups = False, ()
 
-    def _list(self, device: SimDevice, product_id: int) -> None:
-        self._listed.setdefault(product_id, {})[device.id] = device
-        self._sorted.pop(product_id, None)
-
-    def _unlist(self, device: SimDevice) -> None:
-        for product_id in (device.product_id, device.quarantined_in):
-            if product_id is not None:
-                self._listed.get(product_id, {}).pop(device.id, None)
-                self._sorted.pop(product_id, None)
+    def _list(self, device: SimDevice, product_id: int | None) -> None:
+        before = device.listed_by()
+        if before == product_id:
+            return
+        self._listed[before] -= 1
+        self._listed[product_id] += 1
+        self._db.execute("UPDATE device SET product = ? WHERE key = ?", (product_id, device.id))
 
     # --- ownership ---
 
     def own(self, device: SimDevice, owner: SimAccount | None, *, now_s: float = 0.0, lag_s: float = 0.0) -> None:
         """Change the owner at once; the field that answers show follows `lag_s` later."""
-        if device.owner is not None:
-            self._owned.get(device.owner.id, {}).pop(device.id, None)
         device.own(owner, now_s=now_s, lag_s=lag_s)
-        if owner is not None:
-            self._owned.setdefault(owner.id, {})[device.id] = device
+        place = (None, None) if owner is None else (owner.id, next(self._ownerships))
+        self._db.execute("UPDATE device SET owner = ?, owned = ? WHERE key = ?", (*place, device.id))
 
     def claim(self, device: SimDevice, owner: SimAccount, *, now_s: float, lag_s: float = 0.0, how: str) -> None:
         """Give the device to `owner`, and write down from whom it was taken."""
@@ -138,7 +205,7 @@ class Fleet:
 
     def free_all_of(self, account: SimAccount) -> None:
         """Unclaim every device of an account that is about to go."""
-        for device in list(self._owned.get(account.id, {}).values()):
+        for device in list(self._owned_by(account)):
             self.unclaim(device, how="customer deleted")
 
     # --- import ---

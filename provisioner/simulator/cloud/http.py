@@ -75,7 +75,7 @@ def cloud_app(cloud: SimCloud) -> ASGIApp:
     return _App(cloud)
 
 
-_ASKED_MAX = 4096
+_ASKED_MAX = 1024
 
 
 class _App:

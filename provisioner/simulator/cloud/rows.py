@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import TypeVar
 
 from provisioner.simulator.cloud.rules import CloudRules, Json
-from provisioner.simulator.cloud.state import SimAccount, SimDevice, SimProduct
+from provisioner.simulator.cloud.state import VARIABLES, SimAccount, SimDevice, SimProduct
 
 SYSTEM_VERSION = "2.3.1"
 Row = dict[str, Json]
 T = TypeVar("T")
 
 
-@functools.lru_cache(maxsize=4096)  # each page shows mostly what the last one did
+@functools.lru_cache(maxsize=512)  # each page shows mostly what the last one did
 def stamp(at: datetime) -> str:
     """A time as the cloud writes it: UTC, milliseconds, `Z`."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -70,7 +69,7 @@ def _firmware(device: SimDevice, product_id: int) -> Row:
 def _abilities(device: SimDevice) -> Row:
     if device.last_handshake_at is None:
         return {}
-    return {"functions": [], "variables": dict.fromkeys(device.variables, "int32")}
+    return {"functions": [], "variables": dict.fromkeys(VARIABLES, "int32")}
 
 
 def _name(device: SimDevice) -> Row:
@@ -154,12 +153,6 @@ def page_of(items: Sequence[T], query: Mapping[str, str], rules: CloudRules) -> 
     """The page asked for and its `meta`. Both page-size names are taken; a page past the end is empty."""
     first, size = _place(query, rules)
     return items[first : first + size], {"total_pages": math.ceil(len(items) / size)}
-
-
-def page_of_many(items: Iterator[T], total: int, query: Mapping[str, str], rules: CloudRules) -> tuple[list[T], Row]:
-    """As `page_of`, of items that come one by one: a product of a million is not put in order for its first page."""
-    first, size = _place(query, rules)
-    return list(islice(items, first, first + size)), {"total_pages": math.ceil(total / size)}
 
 
 def _place(query: Mapping[str, str], rules: CloudRules) -> tuple[int, int]:

@@ -7,7 +7,7 @@ clock and leaves no trace in the history; what devices and callers do is written
 
 from __future__ import annotations
 
-from collections import Counter
+import weakref
 
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.cloud.accounts import Accounts, Mint
@@ -16,6 +16,7 @@ from provisioner.simulator.cloud.events import EventHub
 from provisioner.simulator.cloud.fleet import Fleet
 from provisioner.simulator.cloud.limits import Limits
 from provisioner.simulator.cloud.rules import CloudRules
+from provisioner.simulator.cloud.shelf import temporary_database
 from provisioner.simulator.cloud.state import (
     PHOTON,
     Happening,
@@ -39,8 +40,8 @@ ACCOUNT = "factory@example.com"
 class SimCloud:
     """One cloud with one product, one OAuth client and one user account to start with.
 
-    `history` tells everything that happened, on disk if a `spool` is given; `limits` counts requests; `clock_skew_s`
-    shifts the `Date` header only.
+    `history` tells everything that happened; `limits` counts requests; `clock_skew_s` shifts the `Date` header only.
+    `spooled`: the history and the secrets are kept on disk. (Devices and claim codes at rest always are.)
     """
 
     def __init__(
@@ -50,22 +51,23 @@ class SimCloud:
         dice: Dice,
         faults: Faults,
         rules: CloudRules = CloudRules(),  # noqa: B008 - frozen
-        spool: Spool | None = None,
+        spooled: bool = False,
     ) -> None:
         self.clock = clock
         self.dice = dice
         self.faults = faults
         self.rules = rules
         self.clock_skew_s = 0.0
-        self.history = History(clock, spool)
+        self.history = History(clock, Spool() if spooled else None)
         self.limits = Limits(rules)
         self.events = EventHub(clock=clock, dice=dice, faults=faults, rules=rules)
-        self.mint = Mint(dice)
+        self.mint = Mint(dice, Spool() if spooled else None)
         self.accounts = Accounts(self.mint, rules)
-        self.fleet = Fleet(self.accounts, self.history, rules, dice)
-        self.claims = Claims(self.mint, self.accounts, self.fleet, self.history, rules)
+        db = temporary_database()
+        weakref.finalize(self, db.close)
+        self.fleet = Fleet(self.accounts, self.history, rules, dice, db)
+        self.claims = Claims(self.mint, self.accounts, self.fleet, self.history, rules, db=db)
         self._products: dict[int, SimProduct] = {}
-        self._handshakes: Counter[str] = Counter()
         self.product = self.add_product(1319, "tempmon-v100", name="Temperature monitor")
         client = self.accounts.add_client("tempmon06", "installed", self.product, CLIENT_ID)
         self.client_id = client.id
@@ -145,7 +147,7 @@ class SimCloud:
         now_s = self.clock.seconds()
         device.online = True
         device.last_handshake_at = device.last_heard = self.clock.now()
-        self._handshakes[device.id] += 1
+        device.handshakes += 1
         self.history.note(What.ONLINE, device=device.id)
         self.fleet.heard(device)
         self.events.publish("spark/status", "online", device)
@@ -154,7 +156,7 @@ class SimCloud:
             self.history.note(What.QUARANTINED, device=device.id)
         if claim_code is None:
             return False
-        luck = self.dice.of("cloud", "owner lag", device.id, self._handshakes[device.id])
+        luck = self.dice.of("cloud", "owner lag", device.id, device.handshakes)
         return self.claims.present(device, claim_code, now_s=now_s, lag_s=luck.uniform(*self.faults.owner_lag_s))
 
     def device_offline(self, device_id: str) -> None:

@@ -80,7 +80,7 @@ class SimToken:
     scopes: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class SimCode:
     """A claim code: one hour, one device. `product_id` is the customer's product, None for a user's code."""
 
@@ -92,9 +92,9 @@ class SimCode:
     used_by: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class SimDevice:
-    """One device as the cloud knows it, from manufacture on.
+    """One device as the cloud knows it, from manufacture on. (`packing` knows its fields, too.)
 
     `product_id` is membership; `quarantined_in` is the product its firmware claims to be of, without membership.
     The owner *field* lags: until `owner_shown_s` the answers show `owner_before`.
@@ -119,8 +119,8 @@ class SimDevice:
     development: bool = False
     groups: tuple[str, ...] = ()
     desired_firmware_version: int | None = None
-    variables: Mapping[str, int] = field(default_factory=lambda: VARIABLES)
     public_key: str | None = None
+    handshakes: int = 0
 
     def shown_owner(self, now_s: float) -> SimAccount | None:
         """The owner as answers show it at this moment."""
@@ -135,6 +135,10 @@ class SimDevice:
     def listed_in(self, product_id: int) -> bool:
         """Whether the product's list shows the device, as a member or in quarantine."""
         return product_id in (self.product_id, self.quarantined_in)
+
+    def listed_by(self) -> int | None:
+        """The product whose list shows the device, if any does."""
+        return self.product_id if self.product_id is not None else self.quarantined_in
 
 
 class What(enum.StrEnum):

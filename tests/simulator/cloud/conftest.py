@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from provisioner.simulator.clock import SimClock
+from provisioner.simulator.cloud import shelf
 from provisioner.simulator.cloud.http import cloud_app
 from provisioner.simulator.cloud.sim_cloud import CloudRules, SimCloud
 from provisioner.simulator.faults import Dice, Faults
@@ -57,8 +58,14 @@ class Site:
         return reply.json().get("owner", "absent")
 
 
+@pytest.fixture(params=[shelf.AT_HAND, 1], ids=["", "all but one at rest"])
+def at_hand(request, monkeypatch):
+    """Every answer is the same when each device and claim code had to be read from the database."""
+    monkeypatch.setattr(shelf, "AT_HAND", request.param)
+
+
 @pytest.fixture
-def make_site():
+def make_site(at_hand):
     def make(*, seed=7, faults=CALM, rules=DEFAULTS, known=(DEVICE, OTHER), **changes):
         cloud = SimCloud(clock=SimClock(), dice=Dice(seed), faults=replace(faults, **changes), rules=rules)
         for number, device_id in enumerate(known):
