@@ -8,6 +8,8 @@ Rule 3: everything is bounded: a station that runs for a month holds no more tha
 from __future__ import annotations
 
 import enum
+from array import array
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,7 +24,7 @@ from provisioner.model import DeviceID, Outcome
 HOUR_MS: Final = 3_600_000
 BOARDS_KEPT: Final = 8
 ASIDE_KEPT: Final = 50
-_ENDS_KEPT: Final = 1_000
+_ENDS_KEPT: Final = 1_000  # also in an hour
 _USUAL_OF: Final = 50
 
 
@@ -114,7 +116,7 @@ class StationView:
     aside: dict[DeviceID, Trouble] = field(default_factory=dict)
     today: DayCount = field(default_factory=DayCount)
     join_faults: set[str] = field(default_factory=set)  # boards in a row that did not let this adapter in
-    _ends_ms: deque[int] = field(default_factory=lambda: deque(maxlen=_ENDS_KEPT))
+    _ends_ms: array[int] = field(default_factory=lambda: array("q"))  # of the last hour, and the last two of all
     _visits_ms: deque[int] = field(default_factory=lambda: deque(maxlen=_USUAL_OF))
     _joins_s: deque[float] = field(default_factory=lambda: deque(maxlen=_USUAL_OF))
 
@@ -173,7 +175,7 @@ class StationView:
         if record.outcome is Outcome.ABORTED:
             return
         if record.outcome is Outcome.PASS:
-            self._ends_ms.append(record.mono_ms)
+            self._note_end(record.mono_ms)
             if began_ms is not None:
                 self._visits_ms.append(record.mono_ms - began_ms)
             self._say(record, Verdict.WAITING, None)
@@ -197,6 +199,13 @@ class StationView:
     def taken_away(self, device: DeviceID) -> None:
         """Somebody has put it into its bin, or wants it worked again."""
         self.aside.pop(device, None)
+
+    def _note_end(self, at_ms: int) -> None:
+        """Keep what the takt of an hour is counted from: eight bytes an end."""
+        ends = self._ends_ms
+        over = max(bisect_left(ends, at_ms - HOUR_MS), len(ends) + 1 - _ENDS_KEPT)
+        del ends[: max(0, min(over, len(ends) - 1))]
+        ends.append(at_ms)
 
     def _say(self, record: Record, verdict: Verdict, trouble: Trouble | None) -> None:
         known = next((b for b in self.boards if b.device is not None and b.device == record.device), None)

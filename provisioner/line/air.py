@@ -64,7 +64,7 @@ class Air:
         self._refused_after_s = refused_after_s
         self._signal_floor_dbm = signal_floor_dbm
         self._heard: dict[str, _Heard] = {}
-        self._keys: dict[DeviceID, set[str]] = {}  # where each device answered last
+        self._keys: dict[DeviceID, tuple[str, ...]] = {}  # where each device answered last: most often one place
         self._told: set[str] = set()  # whose devices were told to connect and are not settled
         self._earlier: dict[str, tuple[DeviceID, bool]] = {}
 
@@ -138,7 +138,7 @@ class Air:
         self._forget_device(network.key, heard)
         heard.settled = False
         heard.device, heard.back = device, None  # it listens: what was heard after an earlier visit is settled
-        self._keys.setdefault(device, set()).add(network.key)
+        self._is_at(device, network.key)
 
     def leave_alone(self, network: SetupNetwork, *, until_s: float, missed: bool = True) -> None:
         """Do not choose this network again before then (`math.inf`: not in this run). `missed`: it counts."""
@@ -249,8 +249,12 @@ class Air:
             heard = self._heard[network.key] = _Heard(network.ssid, free_since_s=network.heard_s)
             if network.key in self._earlier:
                 heard.device, heard.settled = self._earlier[network.key]
-                self._keys.setdefault(heard.device, set()).add(network.key)
+                self._is_at(heard.device, network.key)
         return heard
+
+    def _is_at(self, device: DeviceID, key: str) -> None:
+        keys = self._keys.get(device, ())
+        self._keys[device] = keys if key in keys else (*keys, key)
 
     def _forget_oldest(self) -> None:
         """Forget those heard longest ago: an eighth of them, so that this is not done for every new one."""
@@ -262,8 +266,8 @@ class Air:
     def _forget_device(self, key: str, heard: _Heard) -> None:
         """Somebody else answers there now, or the network is forgotten."""
         if heard.device is not None and (keys := self._keys.get(heard.device)) is not None:
-            keys.discard(key)
-            if not keys:
+            self._keys[heard.device] = tuple(other for other in keys if other != key)
+            if not self._keys[heard.device]:
                 del self._keys[heard.device]
 
 

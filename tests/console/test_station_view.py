@@ -1,13 +1,17 @@
 """One station: what its screen is about, what stays, what is taken away, how it fares."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import accumulate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.console.stage import Bin, Kind, Led, bin_of, stage_of
-from provisioner.console.station_view import ASIDE_KEPT, BOARDS_KEPT, DayCount, StationView, Verdict
+from provisioner.console.station_view import ASIDE_KEPT, BOARDS_KEPT, HOUR_MS, DayCount, StationView, Verdict
 from provisioner.console.tally import Trouble
 from provisioner.journal.records import GENESIS, Record
+from provisioner.model import Outcome
 
 RESET = "Press RESET."
 DEVICE_FAULT = {"outcome": "fail", "code": "softap_silent", "blame": "device", "remedy": RESET}
@@ -256,3 +260,32 @@ def test_a_station_of_a_month_holds_no_more_than_one_of_an_hour():
     assert len(station.boards) == BOARDS_KEPT
     assert len(station.aside) == ASIDE_KEPT
     assert station.today.fails == 3000
+
+
+def end_visit(station, at_ms):
+    row = {"seq": 0, "at": datetime(2026, 11, 20, tzinfo=UTC), "mono_ms": at_ms, "run": "r"}
+    station.visit_ended(Record(**row, event="visit.ended", outcome=Outcome.PASS), None)
+
+
+gaps = st.lists(st.integers(0, 2 * HOUR_MS) | st.integers(0, 5_000), max_size=60)
+
+
+@given(gaps_ms=gaps, later_ms=st.integers(0, HOUR_MS))
+def test_takt_is_the_same_as_from_all_ends_and_no_more_is_kept_than_it_needs(gaps_ms, later_ms):
+    station, ends = StationView("ST1"), list(accumulate(gaps_ms))
+    for at_ms in ends:
+        end_visit(station, at_ms)
+
+    now_ms = (ends[-1] if ends else 0) + later_ms
+    recent = [at_ms for at_ms in ends if at_ms >= now_ms - HOUR_MS]
+    mean = round((recent[-1] - recent[0]) / (len(recent) - 1)) if len(recent) > 1 else None
+    assert station.takt_ms(now_ms) == ((ends[-1] - ends[-2], mean) if len(ends) > 1 else (None, None))
+    assert len(station._ends_ms) <= max(2, sum(at_ms >= ends[-1] - HOUR_MS for at_ms in ends))
+
+
+def test_no_more_than_a_thousand_ends_are_kept_in_an_hour():
+    station = StationView("ST1")
+    for at_ms in range(1_500):
+        end_visit(station, at_ms)
+
+    assert list(station._ends_ms) == list(range(500, 1_500))
