@@ -45,14 +45,15 @@ from provisioner.job import Prepared, RunSecrets, serial_scanners_of, stations_o
 from provisioner.journal.disk import REAL_DISK, Disk
 from provisioner.journal.writer import Journal, new_run_id, open_journal
 from provisioner.line.air import Suffixes
-from provisioner.line.importer import Membership, TrayPlan
 from provisioner.line.labels import Labels
 from provisioner.line.ledger import History, Ledger
+from provisioner.line.membership import Membership, TrayPlan
 from provisioner.line.orders import Orders
 from provisioner.line.rows import why_of
 from provisioner.line.scan_desk import ScanDesk, Scans
 from provisioner.line.scan_text import Framing
 from provisioner.line.scheduler import Parts, Stop, run_line
+from provisioner.line.tray import Rows
 from provisioner.live_page import Ways, live_page
 from provisioner.logs import configure_logs
 from provisioner.model import Outcome
@@ -287,7 +288,7 @@ async def plan_import(prepared: Prepared, outside: Outside) -> list[TrayPlan]:
         membership = Membership(
             cloud, product, prepared.manifest, chunk_max=prepared.settings.cloud.import_chunk_devices_max
         )
-        await membership.look(list(prepared.manifest))
+        await membership.look(Rows(prepared.manifest.row, range(len(prepared.manifest))))
         return membership.plan()
 
 

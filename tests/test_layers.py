@@ -19,7 +19,7 @@ LAYERS = {
         "console.view", "console.verdict", "console.station_view", "console.tray_map", "console.proofs",
         "console.curve", "console.stage", "console.roll", "scanner.code128", "scanner.sheet"],
     5: ["line.ledger", "line.air", "line.hold", "line.uplink"],
-    6: ["line.lookups", "line.claim_codes", "line.waiting_room", "line.newest"],
+    6: ["line.lookups", "line.claim_codes", "line.waiting_room", "line.newest", "line.membership"],
     7: ["line.importer", "line.visit", "line.confirmer"],
     8: ["line.handover", "line.labels", "line.orders"],
     9: ["line.station", "line.scan_desk"],

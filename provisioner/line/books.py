@@ -7,6 +7,8 @@ Rule 3: at the end every listed device has exactly one outcome; what was in doub
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from provisioner.errors import ExitCode, NotProven, NotSeen, ProvisionerError, RunEnded
@@ -16,6 +18,7 @@ from provisioner.line.manifest import Manifest
 from provisioner.line.proof import wanted_owner
 from provisioner.line.rows import row_of, why_of
 from provisioner.line.steps import State
+from provisioner.line.tray import Rows
 from provisioner.model import ListedDevice, Outcome
 
 _UNDER_WAY = (State.CONNECTING, State.IDENTIFIED, State.CLAIM_CODE_SET, State.CONFIGURED, State.LISTED)
@@ -31,18 +34,18 @@ class Books:
     journal: Journal
     account: str | None
 
-    def carry_over(self) -> list[ListedDevice]:
+    def carry_over(self) -> Sequence[ListedDevice]:
         """Write down what earlier runs have proven; return the devices that are still to do."""
-        todo: list[ListedDevice] = []
-        for device in self.manifest:
+        todo = array("I")
+        for row, device in enumerate(self.manifest):
             earlier = self.history.of(device.id)
             if earlier is not None and self._is_proven(device, earlier):
                 self.journal.append(
                     "device.carried", **row_of(device), outcome=Outcome.PASS, evidence=earlier.evidence or {}
                 )
             else:
-                todo.append(device)
-        return todo
+                todo.append(row)
+        return Rows(self.manifest.row, todo)
 
     def _is_proven(self, device: ListedDevice, earlier: Earlier) -> bool:
         if earlier.outcome is not Outcome.PASS or earlier.evidence is None:
@@ -61,23 +64,24 @@ class Books:
 
     def _open_from_earlier(self) -> list[tuple[ListedDevice, Earlier]]:
         """Devices that an earlier run told to connect, and that this run has neither proven nor visited."""
-        found = [(device, self.history.of(device.id)) for device in self.ledger.devices_in([State.IMPORTED])]
         return [
             (device, earlier)
-            for device, earlier in found
-            if earlier is not None and earlier.connecting and not self.ledger[device.id].visits
+            for device in self.ledger.devices_in([State.IMPORTED])
+            if (earlier := self.history.of(device.id)) is not None
+            and earlier.connecting
+            and not self.ledger[device.id].visits
         ]
 
     def close(self, why: str, *, import_only: bool) -> None:
         """Give every device without an outcome one; a pure import leaves imported devices as they are."""
         for state in _UNDER_WAY:
-            for device in list(self.ledger.devices_in([state])):
+            for device in self.ledger.devices_in([state]):
                 self._close(device, RunEnded(f"{device.id}: {why}"), unknown=state is State.CONNECTING)
         if import_only:
             return
         for device, _ in self._open_from_earlier():
             self._close(device, NotProven(f"{device.id} was told to connect in an earlier run"), unknown=True)
-        for device in list(self.ledger.devices_in([State.IMPORTED])):
+        for device in self.ledger.devices_in([State.IMPORTED]):
             self._close_unfinished(device, why)
 
     def _close_unfinished(self, device: ListedDevice, why: str) -> None:

@@ -14,7 +14,7 @@ from provisioner.cloud.payloads import ProductInfo
 from provisioner.errors import NotInCloud
 from provisioner.journal.writer import Journal
 from provisioner.line.claim_codes import Owner
-from provisioner.line.importer import Membership
+from provisioner.line.membership import Membership
 from provisioner.line.newest import RecentPage
 from provisioner.line.proof import Expectation
 from provisioner.model import CloudDevice, DeviceID, ListedDevice

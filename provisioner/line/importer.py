@@ -10,9 +10,9 @@ the counts of a tray must sum to its rows.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -28,12 +28,12 @@ from provisioner.errors import (
     ImportProtected,
     ImportQuarantined,
     ImportRefused,
-    NotInCloud,
 )
 from provisioner.journal.writer import Journal
-from provisioner.line.manifest import Manifest
+from provisioner.line.membership import Membership, Seen
 from provisioner.line.rows import row_of, why_of
-from provisioner.model import CloudDevice, DeviceID, ListedDevice, Outcome
+from provisioner.line.tray import Rows
+from provisioner.model import ListedDevice, Outcome
 
 IGNORED_MAX = 2  # a row that two replies do not name, and that is not in either, is refused
 LIST_BEHIND_S = (1.0, 2.0, 4.0, 8.0, 15.0)  # when a list that is behind the replies is read again
@@ -46,89 +46,8 @@ class Chunk:
     """Some devices of one tray, sent in one call. `round` counts from 1."""
 
     tray: str
-    devices: tuple[ListedDevice, ...]
+    devices: Sequence[ListedDevice]
     round: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class TrayPlan:
-    """What `--dry-run` shows of one tray."""
-
-    tray: str
-    devices: int
-    present: int
-    missing: int
-    calls: int
-
-
-class Membership:
-    """Which of a manifest's devices the product holds, read from the cloud; and what an import would have to send."""
-
-    def __init__(self, cloud: CloudClient, product: ProductInfo, manifest: Manifest, *, chunk_max: int) -> None:
-        self._cloud = cloud
-        self._product = product
-        self._manifest = manifest
-        self._chunk_max = chunk_max
-        self.devices: list[ListedDevice] = []
-        self.present_before: set[DeviceID] = set()
-        self.seen: dict[DeviceID, CloudDevice] = {}
-
-    async def look(self, devices: Collection[ListedDevice]) -> None:
-        """Read which of these devices the product holds now. Raises CloudError."""
-        self.devices = list(devices)
-        self.seen = await self.read({device.id for device in devices})
-        self.present_before = {id_ for id_, device in self.seen.items() if device.in_product}
-
-    async def look_again(self) -> None:
-        """After sending: read the devices that were not in the product before. Raises CloudError."""
-        self.seen |= await self.read({device.id for device in self.devices} - self.present_before)
-
-    def forget(self) -> None:
-        """The import is over: from here on memory is for what is open, not for every device of the list."""
-        self.devices, self.present_before, self.seen = [], set(), {}
-
-    async def read(self, wanted: set[DeviceID]) -> dict[DeviceID, CloudDevice]:
-        """Walk the product's list, or ask device by device where that is fewer calls. Raises CloudError."""
-        found: dict[DeviceID, CloudDevice] = {}
-        if not wanted:
-            return found
-        async with aclosing(self._cloud.devices(self._product)) as pages:
-            async for page in pages:
-                found |= {device.id: device for device in page.devices if device.id in wanted}
-                if page.total_pages > len(wanted) + 1:
-                    break
-            else:
-                return found
-        for id_ in sorted(wanted - set(found)):
-            try:
-                found[id_] = await self._cloud.device(self._product, id_)
-            except NotInCloud:
-                continue
-        return found
-
-    def missing(self) -> dict[str, list[ListedDevice]]:
-        """The devices that are not in the product, by tray."""
-        trays: dict[str, list[ListedDevice]] = {}
-        for device in self.devices:
-            seen = self.seen.get(device.id)
-            if seen is None or not seen.in_product:
-                trays.setdefault(device.tray, []).append(device)
-        return trays
-
-    def plan(self) -> list[TrayPlan]:
-        """What would be sent, tray by tray."""
-        rows = Counter(device.tray for device in self.devices)
-        missing = {tray: len(devices) for tray, devices in self.missing().items()}
-        return [
-            TrayPlan(
-                tray.id,
-                devices=rows[tray.id],
-                present=rows[tray.id] - missing.get(tray.id, 0),
-                missing=missing.get(tray.id, 0),
-                calls=-(-missing.get(tray.id, 0) // self._chunk_max),
-            )
-            for tray in self._manifest.trays
-        ]
 
 
 class Importer:
@@ -141,44 +60,50 @@ class Importer:
         self._product = product
         self._journal = journal
         self._chunk_max = chunk_max
-        self._refusals: dict[DeviceID, ImportRefused] = {}
-        self._by_echo: dict[str, DeviceID] = {}
-        self._ignored: Counter[DeviceID] = Counter()
-        self._said_to_be_in: set[DeviceID] = set()
         self._lost_in_a_row = 0
         self.membership = membership
+        # By the membership's numbers:
+        self._refusals: dict[int, ImportRefused] = {}
+        self._ignored = bytearray()  # how many replies came without it being in afterwards, as far as that matters
+        self._said_to_be_in = bytearray()
 
-    async def look(self, devices: Collection[ListedDevice]) -> None:
+    async def look(self, devices: Sequence[ListedDevice]) -> None:
         """Read before write. Raises CloudError."""
+        self._ignored, self._said_to_be_in = bytearray(len(devices)), bytearray(len(devices))
         await self.membership.look(devices)
-        self._by_echo = {device.id: device.id for device in devices}
-        self._by_echo |= {device.serial.lower(): device.id for device in devices if device.serial}
 
     def chunks(self, round_: int) -> list[Chunk]:
         """The chunks still to send: devices that are not in the product, and that no reply has refused or ignored.
 
         A lost answer counts against nobody: who is not in afterwards is sent again.
         """
+        device_of = self.membership.devices.__getitem__
         return [
-            Chunk(tray, tuple(rows[start : start + self._chunk_max]), round_)
+            Chunk(tray, Rows(device_of, numbers[start : start + self._chunk_max]), round_)
             for tray, missing in self.membership.missing().items()
-            for rows in [[device for device in missing if self._is_open(device.id)]]
-            for start in range(0, len(rows), self._chunk_max)
+            for numbers in [array("I", filter(self._is_open, missing))]
+            for start in range(0, len(numbers), self._chunk_max)
         ]
 
-    def _is_open(self, device: DeviceID) -> bool:
-        return device not in self._refusals and self._ignored[device] < IGNORED_MAX
+    def _is_open(self, number: int) -> bool:
+        return number not in self._refusals and self._ignored[number] < IGNORED_MAX
 
     async def look_again(self, stopped: trio.Event) -> None:
         """Read after write. Who is not listed although the cloud said so a moment ago is waited for, for half a
         minute: the list may come from a copy that is behind. Raises CloudError."""
         await self.membership.look_again()
         for pause_s in LIST_BEHIND_S:
-            if stopped.is_set() or self._said_to_be_in <= self.membership.seen.keys():
+            if stopped.is_set() or self._all_shown():
                 return
             with trio.move_on_after(pause_s):
                 await stopped.wait()
             await self.membership.look_again()
+
+    def _all_shown(self) -> bool:
+        """Whether the cloud shows everybody whom it said to be in."""
+        return not any(
+            said and self.membership.seen(number) is Seen.NOTHING for number, said in enumerate(self._said_to_be_in)
+        )
 
     # --- writing ---
 
@@ -187,7 +112,7 @@ class Importer:
 
         Raises CloudError for what concerns everybody (no rights, cloud unreachable); a lost answer does not raise.
         """
-        waiting: list[Sequence[ListedDevice]] = [chunk.devices]
+        waiting: list[Sequence[ListedDevice]] = [tuple(chunk.devices)]
         while waiting:
             rows = waiting.pop()
             if not await self._post(chunk, rows) and len(rows) > 1:
@@ -233,26 +158,39 @@ class Importer:
             if refused.status not in _REJECTIONS:
                 raise
             if len(rows) == 1:
-                self._refusals[rows[0].id] = ImportRefused(f"the cloud rejects this device: {refused.reason}")
+                (number,) = self._numbers(rows)
+                self._refusals[number] = ImportRefused(f"the cloud rejects this device: {refused.reason}")
             return False
         self._journal.append("import.accepted", tray=chunk.tray, counts=_counts(reply))
         self._lost_in_a_row = 0
-        self._explain(reply)
-        self._ignored.update(row.id for row in rows)  # who is in by then is not asked for again, whatever this says
+        self._explain(reply, rows)
+        for number in self._numbers(rows):  # who is in by then is not asked for again, whatever this says
+            self._ignored[number] = min(IGNORED_MAX, self._ignored[number] + 1)
         return True
 
-    def _explain(self, reply: ImportReply) -> None:
-        told = (self._by_echo.get(echo.lower()) for echo in (*reply.added, *reply.existing))
-        self._said_to_be_in.update(device for device in told if device is not None)
+    def _numbers(self, rows: Iterable[ListedDevice]) -> list[int]:
+        found = (self.membership.number_of(row.id) for row in rows)
+        return [number for number in found if number is not None]
+
+    def _explain(self, reply: ImportReply, rows: Sequence[ListedDevice]) -> None:
+        """Take in what a reply says. It may name a device in capitals, or by its serial number."""
+        serials = {row.serial.lower(): row.id for row in rows if row.serial}
+
+        def number_of(echo: str) -> int | None:
+            name = echo.lower()
+            return self.membership.number_of(serials.get(name, name))
+
+        for echo in (*reply.added, *reply.existing):
+            if (number := number_of(echo)) is not None:
+                self._said_to_be_in[number] = True
         for echoes, refusal in (
             (reply.invalid, ImportInvalid("unknown to Particle, of another platform, or in another product")),
             (reply.nonmember, ImportNonmember("owned by somebody outside the product's team")),
             (reply.protected, ImportProtected("protected, and this product is not")),
         ):
             for echo in echoes:
-                device = self._by_echo.get(echo.lower())
-                if device is not None:
-                    self._refusals[device] = refusal
+                if (number := number_of(echo)) is not None:
+                    self._refusals[number] = refusal
 
     # --- the result ---
 
@@ -261,16 +199,18 @@ class Importer:
 
         Devices that are still open, because the run was stopped, are left out: they had no turn.
         """
-        for device in self.membership.devices:
-            seen = self.membership.seen.get(device.id)
-            if seen is not None and seen.in_product:
-                yield device, "existing" if device.id in self.membership.present_before else "added"
-            elif seen is not None and (seen.quarantined or seen.denied):
-                yield device, ImportQuarantined("in the product's quarantine" if seen.quarantined else "denied")
-            elif not self._is_open(device.id):
+        for number, device in enumerate(self.membership.devices):
+            seen = self.membership.seen(number)
+            if seen is Seen.IN:
+                yield device, "existing" if self.membership.was_in(number) else "added"
+            elif seen is Seen.QUARANTINED:
+                yield device, ImportQuarantined("in the product's quarantine")
+            elif seen is Seen.DENIED:
+                yield device, ImportQuarantined("denied")
+            elif not self._is_open(number):
                 yield (
                     device,
-                    self._refusals.get(device.id)
+                    self._refusals.get(number)
                     or ImportRefused(
                         f"the cloud took the list {IGNORED_MAX} times without adding this device or saying why"
                     ),

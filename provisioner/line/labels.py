@@ -8,7 +8,7 @@ Rule 2: the serial's last characters name the setup network to look for, and not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from provisioner.errors import LabelAmbiguous, NotInManifest, ScanGlued, ScanPartial, ScanRefused, ScanWrongLayout
 from provisioner.line.air import Suffixes, serial_suffix
@@ -53,12 +53,12 @@ class Labels:
         serial = device.serial or self._serials.get(device.id)
         return Wanted(device.id, serial_suffix(serial) if serial and self._name_networks else None)
 
-    def learn(self, serials: Iterable[tuple[DeviceID, str | None]]) -> None:
-        """Serial numbers as the cloud knows them: a vendor's list often has device IDs only, a box label never has."""
-        for device, serial in serials:
-            if serial and device in self._manifest:
-                self._serials[device] = serial
-                self._from_cloud[serial.upper()] = device
+    def learn(self, device: DeviceID, serial: str) -> None:
+        """A serial number as the cloud knows it: a vendor's list often has device IDs only, a box label never has."""
+        listed = self._manifest.find(device)
+        if listed is not None and not _same(listed.serial, serial):
+            self._serials[device] = serial
+            self._from_cloud[serial.upper()] = device
 
     def find(self, device: DeviceID) -> ListedDevice | None:
         """The row of a device that a label has named."""

@@ -182,7 +182,8 @@ class Ledger:
         return standing.state in (State.IMPORTED, State.UNKNOWN, State.SKIPPED)
 
     def devices_in(self, states: Iterable[State]) -> Iterator[ListedDevice]:
-        """The listed devices in any of these states, in the manifest's order."""
+        """The listed devices in any of these states, in the manifest's order; each is looked at when its turn comes, so
+        what happens to one meanwhile counts, and does no harm."""
         numbers = {_NUMBER[state] for state in states}
         return (self.manifest.row(row) for row, number in enumerate(self._state_of) if number in numbers)
 

@@ -28,10 +28,11 @@ from provisioner.line.claim_codes import ClaimCodes
 from provisioner.line.confirmer import Confirmer
 from provisioner.line.desk import CloudDesk
 from provisioner.line.hold import LineHold
-from provisioner.line.importer import Chunk, Importer, Membership
+from provisioner.line.importer import Chunk, Importer
 from provisioner.line.ledger import Earlier, History, Ledger
 from provisioner.line.lookups import Lookups
 from provisioner.line.manifest import Manifest
+from provisioner.line.membership import Membership, needs_proof
 from provisioner.line.orders import LineOrders, Orders
 from provisioner.line.rows import row_of
 from provisioner.line.scan_desk import ScanDesk
@@ -181,9 +182,6 @@ class _Run:
                 self.parts.journal.append("device.imported", **row_of(device), code="no_product")
             return
         await self._import(self.importer, todo)
-        if self.parts.scans is not None:
-            seen = self.importer.membership.seen.values()
-            self.parts.scans.labels.learn((device.id, device.serial_number) for device in seen)
 
     def _know_the_air(self) -> None:
         """Whose network is whose, from earlier runs: of boards that are proven, or in doubt. Others are met anew."""
@@ -194,7 +192,7 @@ class _Run:
                 if settled or (earlier is not None and earlier.connecting):
                     self.air.knew(key, device, settled=settled)
 
-    async def _import(self, importer: Importer, todo: list[ListedDevice]) -> None:
+    async def _import(self, importer: Importer, todo: Sequence[ListedDevice]) -> None:
         await self._patiently(importer.look, todo)
         for round_ in itertools.count(1):
             chunks = importer.chunks(round_)
@@ -246,9 +244,9 @@ class _Run:
         """Import only: the list just read is the proof. Nobody needs it after that."""
         if self.importer is None:
             return
-        for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
-            if not device.needs_visit and device.claim.to is ClaimTo.NONE:
-                self.confirmer.judge_read(self.desk.expect(device), self.importer.membership.seen[device.id])
+        for device in self.parts.ledger.devices_in([State.IMPORTED]):
+            if needs_proof(device):
+                self.confirmer.judge_read(self.desk.expect(device), self.importer.membership.proofs[device.id])
         self.importer.membership.forget()
         self.importer = None
 
@@ -266,9 +264,10 @@ class _Run:
 
     async def _claim_when_online(self) -> None:
         """Policy `online` without Wi-Fi: no station sees the device; it is claimed when the cloud does."""
-        for device in list(self.parts.ledger.devices_in([State.IMPORTED])):
-            if not device.needs_visit and device.claim.to is ClaimTo.ONLINE:
-                await self.confirmer.add(self.desk.expect(device), station=None)
+        imported = self.parts.ledger.devices_in([State.IMPORTED])
+        waiting = [one for one in imported if not one.needs_visit and one.claim.to is ClaimTo.ONLINE]
+        for device in waiting:
+            await self.confirmer.add(self.desk.expect(device), station=None)
 
     async def _shift(self, name: str, switcher: NetworkSwitcher) -> None:
         station = Station(name, switcher, self._shared, self.parts.open_channel)
@@ -423,5 +422,6 @@ def _importer(parts: Parts) -> tuple[Membership | None, Importer | None]:
     if parts.product is None:
         return None, None
     chunk_max = parts.settings.cloud.import_chunk_devices_max
-    membership = Membership(parts.cloud, parts.product, parts.manifest, chunk_max=chunk_max)
+    learn = parts.scans.labels.learn if parts.scans is not None else None
+    membership = Membership(parts.cloud, parts.product, parts.manifest, chunk_max=chunk_max, learn=learn)
     return membership, Importer(parts.cloud, parts.product, membership, parts.journal, chunk_max=chunk_max)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -111,7 +111,28 @@ class TrayDevices(Sequence[ListedDevice]):
         return ListedDevice(device, self.tray, slot, serial, self.claim, owner, self.wifi, device in self.takeover)
 
 
-@dataclass(frozen=True)
+class Rows(Sequence[ListedDevice]):
+    """Some rows of a longer list, four bytes each: `row_of` makes one of its number when it is looked at."""
+
+    __slots__ = ("_numbers", "_row_of")
+
+    def __init__(self, row_of: Callable[[int], ListedDevice], numbers: Sequence[int]) -> None:
+        self._row_of, self._numbers = row_of, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> ListedDevice: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows: ...
+    def __getitem__(self, index: int | slice) -> ListedDevice | Rows:
+        if isinstance(index, slice):
+            return Rows(self._row_of, self._numbers[index])
+        return self._row_of(self._numbers[index])
+
+
+@dataclass(frozen=True, slots=True)
 class Tray:
     """One tray. `file` is the list it was read from, as written in the manifest; None where the rows stand inline.
 

@@ -20,7 +20,8 @@ from provisioner.cloud.client import CloudClient
 from provisioner.cloud.payloads import ProductInfo
 from provisioner.errors import NotInCloud
 from provisioner.journal.writer import Journal
-from provisioner.line.importer import Importer, Membership
+from provisioner.line.importer import Importer
+from provisioner.line.membership import Membership
 from provisioner.line.proof import Verdict, judge
 from provisioner.line.rows import row_of, time_text, why_of
 from provisioner.line.tray import Manifest

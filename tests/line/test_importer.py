@@ -1,7 +1,11 @@
 """Importing: every row ends in one class, whatever the cloud answers and however little of it arrives."""
 
+import gc
 import math
+from array import array
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import trio
@@ -19,7 +23,10 @@ from provisioner.errors import (
     NotInCloud,
     PermissionRefused,
 )
-from provisioner.line.importer import IGNORED_MAX, LIST_BEHIND_S, LOST_MAX, Importer, Membership
+from provisioner.line.importer import IGNORED_MAX, LIST_BEHIND_S, LOST_MAX, Importer
+from provisioner.line.membership import Membership
+from provisioner.line.tray import Rows
+from provisioner.model import CloudDevice, ListedDevice
 
 PRODUCT = ProductInfo(1319, "tempmon-v100", 6, "Tempmon")
 
@@ -275,7 +282,7 @@ async def test_many_devices_are_read_from_the_list():
     await run.importer.look(devices)
 
     assert (cloud.pages_read, cloud.singles) == (3, [])
-    assert len(run.importer.membership.present_before) == 220
+    assert [run.importer.membership.was_in(number) for number in range(250)] == [True] * 220 + [False] * 30
 
 
 async def test_the_plan_is_what_is_then_sent():
@@ -399,3 +406,74 @@ async def test_f9_a_list_that_never_shows_them_is_not_waited_for_for_ever_nor_by
 
     assert trio.current_time() == (0 if stops else sum(LIST_BEHIND_S))
     assert len(done.importer.chunks(2)) == 1
+
+
+async def test_what_the_cloud_says_is_kept_only_of_those_whom_this_reading_may_prove():
+    none, visited = [listed(n, wifi=None, to="none") for n in (1, 2)], listed(3)
+    cloud = ProductCloud()
+    run = await Import(cloud, [*none, visited]).run()
+
+    assert run.importer.membership.proofs == {device.id: cloud.rows[device.id] for device in none}
+    run.importer.membership.forget()
+    assert run.importer.membership.proofs == {}
+
+
+async def test_serial_numbers_are_told_of_listed_devices_whenever_they_are_read():
+    devices, cloud, told = rows(2), ProductCloud(), []
+    cloud.rows = {d.id: replace(in_cloud(d), serial_number=f"S{n}") for n, d in enumerate([*devices, listed(9)])}
+    cloud.rows[devices[1].id] = in_cloud(devices[1])
+    membership = Membership(cloud, PRODUCT, manifest_of(*devices), chunk_max=9, learn=lambda *one: told.append(one))
+    await membership.look(devices)
+
+    assert told == [(devices[0].id, "S0")]
+
+
+async def test_a_look_that_broke_off_is_begun_again():
+    devices, cloud = rows(250), ProductCloud()
+    cloud.rows = {d.id: in_cloud(d) for d in devices[:220]}
+    run, page_of = Import(cloud, devices), cloud.devices
+
+    def breaks_off(product):
+        cloud.devices = page_of
+        pages = page_of(product)
+
+        async def some():
+            yield await anext(pages)
+            raise CloudUnreachable("away")
+
+        return some()
+
+    cloud.devices = breaks_off
+    with pytest.raises(CloudUnreachable):
+        await run.importer.look(devices)
+    cloud.rows.pop(devices[0].id)  # it was on the page that was read before
+    await run.importer.look(devices)
+
+    assert run.importer.membership.missing() == {"T-1": array("I", [0, *range(220, 250)])}
+
+
+async def test_an_import_holds_a_chunk_and_a_page_and_not_every_device():
+    def alive():
+        gc.collect()
+        kinds = Counter(type(one) for one in gc.get_objects())
+        return kinds[ListedDevice] + kinds[CloudDevice]
+
+    cloud, numbers = ProductCloud(), range(1, 601)
+    cloud.devices = lambda product: Pages(partial(page_of, cloud))
+    devices = Rows(listed, numbers)
+    run = Import(cloud, devices, chunk_max=50)  # whose manifest holds them: that is this test's own
+    before = alive()
+    await run.importer.look(devices)
+    for chunk in run.importer.chunks(1):
+        await run.importer.send(chunk)
+    cloud.rows = dict.fromkeys(cloud.rows)  # the IDs are enough for `page_of`
+    await run.importer.look_again(trio.Event())
+
+    assert alive() - before < 20
+    assert run.importer.record() == {"added": 600}
+
+
+async def page_of(cloud, page):
+    await trio.lowlevel.checkpoint()
+    ids = sorted(cloud.rows)
+    return DevicePage(tuple(map(in_cloud, ids[(page - 1) * 100 : page * 100])), max(1, -(-len(ids) // 100)))

@@ -85,7 +85,8 @@ def test_slots_are_found_in_order_out_of_order_and_with_holes():
 
 def test_serials_from_the_cloud_name_listed_devices_only_and_never_against_the_manifest():
     labels = labels_of(listed(1), listed(2, serial=OLD_SERIAL))
-    labels.learn([(id_of(1), SERIAL), (id_of(9), "PHHMAB804PA7F3Q"), (id_of(2), None)])
+    labels.learn(id_of(1), SERIAL)
+    labels.learn(id_of(9), "PHHMAB804PA7F3Q")
 
     assert labels.resolve(SERIAL) == Wanted(id_of(1), "KLJZ")
     assert labels.resolve(id_of(1)) == Wanted(id_of(1), "KLJZ")

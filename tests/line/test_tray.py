@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.line.tray import CustomerName, Manifest, Tray, TrayDevices, customer_template, customer_trouble
+from provisioner.line.tray import CustomerName, Manifest, Rows, Tray, TrayDevices, customer_template, customer_trouble
 from provisioner.model import ClaimPolicy, ClaimTo, DeviceID
 
 A, B, C = (f"3b002100174735323634303{n}" for n in range(3))
@@ -38,6 +38,26 @@ def test_find_works_without_the_loaders_index_and_across_empty_trays():
     assert len(manifest) == 3
     assert [manifest.find(DeviceID(text)).tray for text in (A, B, C)] == ["T", "T", "U"]
     assert manifest.find(DeviceID("f" * 24)) is None
+
+
+def test_some_rows_are_made_when_they_are_looked_at_each_time_anew():
+    manifest = Manifest(Path("m"), "0" * 64, None, None, (tray("T", A, B), tray("U", C)))
+    made = []
+
+    def row_of(number):
+        made.append(number)
+        return manifest.row(number)
+
+    rows = Rows(row_of, array("I", [2, 0, 1]))
+    part = rows[1:]
+
+    assert (len(rows), len(part), made) == (3, 2, [])
+    assert [row.id for row in rows] == [C, A, B]
+    assert [row.id for row in part] == [A, B]
+    assert rows[-1] == rows[2]
+    assert made == [2, 0, 1, 0, 1, 1, 1]
+    with pytest.raises(IndexError):
+        rows[3]
 
 
 def test_an_empty_manifest_knows_nobody():
