@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import overload
 
 from provisioner.simulator.cloud.accounts import Accounts
@@ -39,24 +40,24 @@ _TABLE = (
     "CREATE INDEX by_connection ON device (product, connected DESC, key)",
     "CREATE INDEX by_owner ON device (owner, owned) WHERE owner IS NOT NULL",
 )
-_BY_ID = "SELECT key FROM device WHERE +product = ? ORDER BY key LIMIT ? OFFSET ?"
+_BY_ID = "SELECT key FROM device WHERE +product = ? AND key > ? ORDER BY key LIMIT ? OFFSET ?"
 _NEWEST = "SELECT key FROM device WHERE product = ? ORDER BY connected DESC, key LIMIT ? OFFSET ?"
+_PAGE = 100
 
 
 class _Listing(Sequence[SimDevice]):
     """A product's list in one order, of which only what is looked at is fetched. For one step: it is not kept."""
 
-    def __init__(self, asked: Callable[..., Iterator[SimDevice]], question: str, product_id: int, length: int) -> None:
-        self._asked = asked
-        self._question = question
-        self._product_id = product_id
+    def __init__(self, length: int, fetch: Callable[[int, int], Sequence[SimDevice]]) -> None:
         self._length = length
+        self._fetch = fetch  # from this place, so many
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[SimDevice]:
-        return self._asked(self._question, self._product_id, -1, 0)
+        for first in range(0, self._length, _PAGE):
+            yield from self._fetch(first, _PAGE)
 
     @overload
     def __getitem__(self, place: int) -> SimDevice: ...
@@ -66,12 +67,9 @@ class _Listing(Sequence[SimDevice]):
 
     def __getitem__(self, place: int | slice) -> SimDevice | Sequence[SimDevice]:
         if isinstance(place, int):
-            first = range(self._length)[place]
-            return self[first : first + 1][0]
+            return self._fetch(range(self._length)[place], 1)[0]
         first, end, step = place.indices(self._length)
-        if step != 1:
-            return list(self)[place]
-        return list(self._asked(self._question, self._product_id, max(0, end - first), first))
+        return self._fetch(first, max(0, end - first)) if step == 1 else list(self)[place]
 
 
 class Fleet:
@@ -98,6 +96,7 @@ class Fleet:
             db.execute(statement)
         self._devices = Shelf(db, "device", pack=pack_device, unpack=unpack_device)
         self._listed: Counter[int | None] = Counter()  # how many each product's list shows
+        self._read_up_to: dict[int, tuple[int, str]] = {}  # how far a product's list by ID was read: place and ID
         self._connections = itertools.count()
         self._ownerships = itertools.count()
         self._import_calls = 0
@@ -129,11 +128,24 @@ class Fleet:
 
     def listed(self, product_id: int) -> Sequence[SimDevice]:
         """The product's devices, quarantined ones included, sorted by device ID."""
-        return _Listing(self._asked, _BY_ID, product_id, self._listed[product_id])
+        return _Listing(self._listed[product_id], partial(self._by_id, product_id))
 
     def newest(self, product_id: int) -> Sequence[SimDevice]:
         """The product's devices, last connection first; those that never connected last, by ID."""
-        return _Listing(self._asked, _NEWEST, product_id, self._listed[product_id])
+        return _Listing(self._listed[product_id], partial(self._by_connection, product_id))
+
+    def _by_id(self, product_id: int, first: int, count: int) -> Sequence[SimDevice]:
+        """Whoever reads page by page goes on where he was: to skip fifty thousand rows takes milliseconds."""
+        place, key = self._read_up_to.get(product_id, (0, ""))
+        if place != first:
+            place, key = 0, ""
+        found = list(self._asked(_BY_ID, product_id, key, count, first - place))
+        if found:
+            self._read_up_to[product_id] = (first + len(found), found[-1].id)
+        return found
+
+    def _by_connection(self, product_id: int, first: int, count: int) -> Sequence[SimDevice]:
+        return list(self._asked(_NEWEST, product_id, count, first))
 
     def heard(self, device: SimDevice) -> None:
         """The device has just connected: it is the newest now."""
@@ -175,6 +187,7 @@ class Fleet:
         before = device.listed_by()
         if before == product_id:
             return
+        self._read_up_to.clear()
         self._listed[before] -= 1
         self._listed[product_id] += 1
         self._db.execute("UPDATE device SET product = ? WHERE key = ?", (product_id, device.id))

@@ -41,6 +41,20 @@ def test_a_slice_is_that_of_a_list(cloud, part):
     assert ids(cloud.fleet.listed(1319)[slice(*part)]) == IDS[slice(*part)]
 
 
+def test_pages_read_one_after_the_other_are_right_also_when_devices_come_and_go_between_them(cloud):
+    """A page goes on where the one before it ended, unless the list is another since."""
+    listed = cloud.fleet.listed
+
+    assert ids(listed(1319)[0:4]) + ids(listed(1319)[4:8]) == IDS[:8]
+    cloud.fleet.leave(cloud.find_device(IDS[1]))
+    assert ids(listed(1319)[8:12]) == [*IDS[:1], *IDS[2:]][8:12]
+    cloud.fleet.remove(IDS[2])
+    assert ids(listed(1319)[0:4]) == [IDS[0], *IDS[3:6]]
+    cloud.put_in_product(IDS[1])
+    assert ids(listed(1319)[4:8]) == [*IDS[:2], *IDS[3:]][4:8]
+    assert ids(listed(1319)[4:8]) == [*IDS[:2], *IDS[3:]][4:8]
+
+
 def test_one_of_the_list_is_that_of_a_list(cloud):
     listed = cloud.fleet.listed(1319)
 
