@@ -1,6 +1,7 @@
 """For all tests: whatever a simulated factory made secret is looked for in every file the test left behind (F35)."""
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -32,6 +33,10 @@ def no_secret_is_left(request, monkeypatch):
     canaries = Canaries(named(secrets | {TEST_ROUTER.password: "Wi-Fi password"}))
     assert canaries.leaks_under(folder) == []
 
+
+# What is started with `nohup` hands the deaf ear on, and the program would obey it: a test that means that says so.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A computer that does something else at the same time is no fault of ours: no test asserts a time.
 hypothesis.settings.register_profile("patient", deadline=None)
