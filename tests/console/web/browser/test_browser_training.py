@@ -53,6 +53,7 @@ def test_the_command_sheet_opens_beside_the_page(tab, line, shots):
     with page.context.expect_page() as opened:
         page.locator(".codes a").click()
     sheet = opened.value
+    sheet.wait_for_load_state()
     sheet.on("console", lambda message: pytest.fail(message.text) if message.type == "error" else None)
     sheet.reload()
 
