@@ -352,6 +352,7 @@ def _cloud(
         client_secret=secrets.client_secret,
         user_token=secrets.user_token,
         dice=outside.dice,
+        wall=outside.wall,
         breaker_file=breaker_file,
         http_transport=outside.http_transport,
     )

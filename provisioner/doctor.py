@@ -186,6 +186,7 @@ async def _answers(settings: Settings, visit: Visit, secret: Secret) -> AsyncIte
         client_secret=secret,
         user_token=None,
         dice=visit.outside.dice,
+        wall=visit.outside.wall,
         breaker_file=breaker,
         http_transport=visit.outside.http_transport,
     ) as cloud:

@@ -285,6 +285,7 @@ def _cloud(night: _Night) -> AbstractAsyncContextManager[CloudClient]:
         client_secret=source.client_secret(settings.cloud) if any(products) else None,
         user_token=source.user_token(settings.cloud) if "" in products else None,
         dice=night.outside.dice,
+        wall=night.outside.wall,
         breaker_file=night.job.runs_dir / BREAKER_FILE,
         http_transport=night.outside.http_transport,
     )

@@ -80,6 +80,7 @@ async def restore(job: UndoJob, outside: Outside) -> Undone:
             client_secret=secret,
             user_token=None,
             dice=outside.dice,
+            wall=outside.wall,
             breaker_file=job.runs_dir / BREAKER_FILE,
             http_transport=outside.http_transport,
         ) as cloud:

@@ -27,16 +27,10 @@ SITE_REFUSALS_MAX = 8
 LOCK_OUT = timedelta(minutes=30)
 
 
-def _wall_clock() -> datetime:
-    return datetime.now(UTC)
-
-
 class Breaker:
     """Counts refused token calls in a row for one OAuth client. `file` may be absent: then it forgets at the end."""
 
-    def __init__(
-        self, client_id: str, secret: Secret, *, file: Path | None, now: Callable[[], datetime] = _wall_clock
-    ) -> None:
+    def __init__(self, client_id: str, secret: Secret, *, file: Path | None, now: Callable[[], datetime]) -> None:
         self._client_id = client_id
         self._fingerprint = hmac.new(client_id.encode(), secret.reveal().encode(), hashlib.sha256).hexdigest()
         self._file = file

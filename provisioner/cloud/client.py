@@ -17,6 +17,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -294,19 +295,23 @@ async def open_cloud(
     client_secret: Secret | None,
     user_token: Secret | None,
     dice: random.Random,
+    wall: Callable[[], datetime],
     breaker_file: Path | None = None,
     http_transport: object | None = None,
 ) -> AsyncIterator[CloudClient]:
     """Open the way to one cloud; all connections are closed at the end. Sends nothing by itself.
 
-    `breaker_file` keeps a refused secret in mind from one process to the next. Raises InputRefused.
+    `breaker_file` keeps a refused secret in mind from one process to the next, with the time by `wall`, this
+    computer's clock. Raises InputRefused.
     """
     if user_token is not None and not re.fullmatch(r"[\x21-\x7e]+", user_token.reveal()):
         raise SecretUnsafe(
             "the access token of the account has characters that no token has (a space, a line end?)",
             remedy="Set PROVISIONER_USER_TOKEN to the token and nothing else.",
         )
-    breaker = None if client_secret is None else Breaker(settings.client_id, client_secret, file=breaker_file)
+    breaker = None
+    if client_secret is not None:
+        breaker = Breaker(settings.client_id, client_secret, file=breaker_file, now=wall)
     governor = Governor(
         first_pause_s=settings.busy_pause_s,
         requests_per_5min=settings.requests_per_5min,

@@ -157,7 +157,12 @@ async def nights(folder, manifests, devices):
     settings = load_settings(job.config).settings
     secret = Secret("x" * 40)
     async with open_cloud(
-        settings.cloud, client_secret=secret, user_token=None, dice=outside.dice, http_transport=cloud
+        settings.cloud,
+        client_secret=secret,
+        user_token=None,
+        dice=outside.dice,
+        wall=outside.wall,
+        http_transport=cloud,
     ) as client:
         async for _ in client.devices(await client.product("tempmon-v100")):
             pass

@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -77,6 +78,7 @@ class ScriptedCloud:
             client_secret=None if secret is None else Secret(secret),
             user_token=None if user_token is None else Secret(user_token),
             dice=random.Random(1),
+            wall=lambda: datetime.now(UTC),
             breaker_file=file,
             http_transport=httpx.MockTransport(handler or self.answer),
         )

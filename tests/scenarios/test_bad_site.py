@@ -227,6 +227,7 @@ async def test_a_secret_that_is_wrong_from_now_on_holds_the_line_and_the_next_ru
     (held,) = first.events("line.held")
     assert (held.code, held.blame) == ("credentials_refused", "site")
     assert "PROVISIONER_CLIENT_SECRET" in held.remedy
+    assert f"last at {held.at:%Y-%m-%dT%H:%M}" in held.detail, "by the clock that the run was given"
     assert not first.events("device.failed")
     assert len(list(line.cloud.history.of(What.TOKEN_REFUSED))) == 2
     assert not list(line.cloud.history.of(What.LOCKED_OUT))
