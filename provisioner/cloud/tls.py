@@ -39,13 +39,13 @@ _CERTIFICATE: Final = MappingProxyType(
         _OTHER_ADDRESS: _NAME,
     }
 )
+_HUNG_UP: Final = ("what answers there hung up in the middle of the TLS handshake", _BETWEEN)
 _HANDSHAKE: Final = MappingProxyType(
     {
         "WRONG_VERSION_NUMBER": ("what answers there does not speak TLS", _BETWEEN),
         "HTTP_REQUEST": ("what answers there does not speak TLS", _BETWEEN),
         "TLSV1_ALERT_PROTOCOL_VERSION": ("what answers there speaks only old, unsafe TLS", _OLD),
         "UNSUPPORTED_PROTOCOL": ("what answers there speaks only old, unsafe TLS", _OLD),
-        "UNEXPECTED_EOF_WHILE_READING": ("what answers there hung up in the middle of the TLS handshake", _BETWEEN),
     }
 )
 
@@ -85,5 +85,7 @@ def _why_no_tls(error: ssl.SSLError) -> tuple[str, str | None]:
         if error.verify_code in _CERTIFICATE:
             return _CERTIFICATE[error.verify_code]
         return f"nobody whom we trust vouches for its certificate ({printable(error.verify_message, 120)})", _BETWEEN
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):  # which of the two is a matter of Python's version
+        return _HUNG_UP
     known = _HANDSHAKE.get(getattr(error, "reason", ""))  # OpenSSL's own name; Python sets it, other makers need not
     return known or (printable(str(error), 120), _BETWEEN)
