@@ -1,7 +1,7 @@
 """Which devices of a list the product holds, as the cloud shows them: read before an import, and after it.
 
 Rule 1: a device that was asked about costs some twenty bytes, whatever the cloud says of it; the whole of what it
-says is kept only of those whom this very reading may prove (`needs_proof`).
+says is kept only of those whom this very reading may prove (`membership_proves`).
 Rule 2: the product's list is walked, or the devices are asked about one by one, whichever is fewer calls.
 """
 
@@ -52,7 +52,7 @@ class TrayPlan:
     calls: int
 
 
-def needs_proof(device: ListedDevice) -> bool:
+def membership_proves(device: ListedDevice) -> bool:
     """Whether being in the product is all that is wanted of it: then the list just read is the proof."""
     return not device.needs_visit and device.claim.to is ClaimTo.NONE
 
@@ -96,7 +96,7 @@ class Membership:
         self.devices, self._numbers = devices, IDIndex(expected=len(devices))
         for device in devices:
             self._numbers.add(device.id)
-            self._kept.append(needs_proof(device))
+            self._kept.append(membership_proves(device))
         self._seen, self._before = bytearray(len(devices)), bytearray(len(devices))
         await self.look_again()
         self._before = bytearray(seen == Seen.IN for seen in self._seen)

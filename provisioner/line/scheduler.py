@@ -32,7 +32,7 @@ from provisioner.line.importer import Chunk, Importer
 from provisioner.line.ledger import Earlier, History, Ledger
 from provisioner.line.lookups import Lookups
 from provisioner.line.manifest import Manifest
-from provisioner.line.membership import Membership, needs_proof
+from provisioner.line.membership import Membership, membership_proves
 from provisioner.line.orders import LineOrders, Orders
 from provisioner.line.rows import row_of
 from provisioner.line.scan_desk import ScanDesk
@@ -245,7 +245,7 @@ class _Run:
         if self.importer is None:
             return
         for device in self.parts.ledger.devices_in([State.IMPORTED]):
-            if needs_proof(device):
+            if membership_proves(device):
                 self.confirmer.judge_read(self.desk.expect(device), self.importer.membership.proofs[device.id])
         self.importer.membership.forget()
         self.importer = None

@@ -149,13 +149,13 @@ def seen_of(screen, now_ms):
     early=st.lists(records, max_size=2),
 )
 def test_a_roll_says_what_a_dict_of_objects_would_say(runs, early):
-    steps = [dict(step, event=step["event"]) for step in early]
+    steps = [*early]
     for start, more in runs:
         steps += [{"event": "run.started", "extra": start}, *more]
-    same_with_plain_objects(steps)
+    assert_same_as_plain_objects(steps)
 
 
-def same_with_plain_objects(steps):
+def assert_same_as_plain_objects(steps):
     screen = Screen()
     with mock.patch.object(view, "Roll", PlainRoll):
         plain = Screen()
@@ -174,7 +174,7 @@ def same_with_plain_objects(steps):
 def test_a_slot_beyond_the_last_that_the_map_still_has_room_for():
     row = {"device": device(0), "tray": "A", "slot": 10_000}
     started = {"event": "run.started", "extra": {"trays": {"A": 10_000}, "stations": []}}
-    same_with_plain_objects([started, {"event": "device.identified", **row}])
+    assert_same_as_plain_objects([started, {"event": "device.identified", **row}])
 
 
 def test_who_fails_again_keeps_its_place_among_the_troubles():
@@ -183,7 +183,7 @@ def test_who_fails_again_keeps_its_place_among_the_troubles():
         {"event": "device.failed", "device": device(n), "tray": "A", "slot": n, "code": str(at)}
         for at, n in enumerate((1, 2, 3, 1))
     ]
-    same_with_plain_objects(steps)
+    assert_same_as_plain_objects(steps)
 
 
 @pytest.mark.parametrize("many", [65_535, 65_536])
