@@ -9,6 +9,7 @@ person got wrong is said before anything is touched.
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import random
@@ -396,6 +397,11 @@ async def _open_stations(
     return opened
 
 
+@functools.cache  # reading the package's own files takes longer than the rest of the record
+def _tool() -> str:
+    return f"provisioner {version('provisioner')}"
+
+
 def _say_started(
     prepared: Prepared, journal: Journal, earlier: EarlierRuns, today: Mapping[str, Sequence[int]]
 ) -> None:
@@ -404,7 +410,7 @@ def _say_started(
     journal.append(
         "run.started",
         operator=prepared.settings.operator,
-        tool=f"provisioner {version('provisioner')}",
+        tool=_tool(),
         command=prepared.job.command,
         cloud=prepared.settings.cloud.base_url,
         product=manifest.product or "",

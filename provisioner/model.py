@@ -31,6 +31,8 @@ class DeviceID(str):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the canonical ID, or raise ValueError with a sentence about what is wrong with `text`."""
+        if _DEVICE_ID.fullmatch(text):  # as the cloud and the journal spell it
+            return cls(text)
         canonical = text.strip().lower()
         if _DEVICE_ID.fullmatch(canonical):
             return cls(canonical)

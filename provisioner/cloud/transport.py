@@ -13,6 +13,7 @@ Rule 4: answers are capped and never decompressed.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import logging
 from dataclasses import dataclass, field
@@ -90,11 +91,11 @@ class Transport:
                 limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=KEPT_MAX),
                 trust_env=False,
             )
-        self._headers = {
-            "User-Agent": f"provisioner/{_version()}",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-        }
+        self._headers = [
+            ("User-Agent", f"provisioner/{_version()}"),
+            ("Accept", "application/json"),
+            ("Accept-Encoding", "identity"),
+        ]
 
     async def __aenter__(self) -> Self:
         return self
@@ -128,7 +129,8 @@ class Transport:
             self._message(request, authorization, budget_s)
         )
         try:
-            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            headers = dict(response.headers.items())  # lower-case names; to look each up there walks all of them
+            if headers.get("content-encoding", "identity").lower() != "identity":
                 raise CloudReplyUnreadable(f"{self.host} sent a compressed answer that nobody asked for")
             body = bytearray()
             # Leaving a half-read stream by `break` would leave httpx's generators to the garbage collector.
@@ -146,30 +148,33 @@ class Transport:
                 status=response.status_code,
                 body=bytes(body),
                 heard_s=trio.current_time(),
-                content_type=response.headers.get("Content-Type"),
-                date=response.headers.get("Date"),
-                retry_after=response.headers.get("Retry-After"),
+                content_type=headers.get("content-type"),
+                date=headers.get("date"),
+                retry_after=headers.get("retry-after"),
             )
         finally:
             await response.aclose()
 
     def _message(self, request: Request, authorization: Secret | None, budget_s: float) -> httpx.Request:
-        headers = dict(self._headers)
+        headers = list(self._headers)
         if request.content_type:
-            headers["Content-Type"] = request.content_type
+            headers.append(("Content-Type", request.content_type))
         if authorization is not None:
-            headers["Authorization"] = authorization.reveal()
+            headers.append(("Authorization", authorization.reveal()))
         # Pool, TCP and TLS each have a third less a bit, so that they end before the whole and say "not sent".
-        timeout = httpx.Timeout(None, pool=0.3 * budget_s, connect=0.3 * budget_s)
+        timeout = {"pool": 0.3 * budget_s, "connect": 0.3 * budget_s, "read": None, "write": None}
+        url = _url(self._base_url + request.path)
         return httpx.Request(
-            request.method,
-            self._base_url + request.path,
-            content=request.body,
-            headers=headers,
-            extensions={"timeout": timeout.as_dict()},
+            request.method, url, content=request.body, headers=headers, extensions={"timeout": timeout}
         )
 
 
+@functools.lru_cache(maxsize=1024)  # a device is asked for again and again; taking a URL apart costs half a request
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)
+
+
+@functools.cache
 def _version() -> str:
     try:
         return importlib.metadata.version("provisioner")

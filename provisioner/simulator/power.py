@@ -148,8 +148,8 @@ class PowerDisk(Disk):
 
         def act() -> int:
             file = self._open.get(descriptor)
-            if file is not None:
-                file.before.setdefault(at, os.pread(descriptor, len(data), at))
+            if file is not None and at not in file.before:
+                file.before[at] = os.pread(descriptor, len(data), at)
             return super(PowerDisk, self).write_at(descriptor, data, at)
 
         return self._call("write", act)

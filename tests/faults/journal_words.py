@@ -34,11 +34,13 @@ class Word:
 
 @dataclass
 class Run:
-    """One journal: `whole` if it ends as a run ends."""
+    """One journal: `whole` if it ends as a run ends. `head`: the records and the last hash that the file beside it
+    tells, None if it tells none."""
 
     name: str
     words: list[Word]
     torn: bool
+    head: tuple[int, str] | None = None
 
     @property
     def whole(self) -> bool:
@@ -83,7 +85,7 @@ def _began(run: Run) -> tuple[int, str]:
 def _read(path: Path, broken: list[str]) -> Run:
     lines = path.read_bytes().split(b"\n")
     torn = lines.pop() != b""
-    run, head = Run(path.parent.name, [], torn), GENESIS
+    run, head = Run(path.parent.name, [], torn, _head(path.with_name("journal.head"))), GENESIS
     for seq, line in enumerate(lines):
         try:
             record = json.loads(line)
@@ -102,6 +104,17 @@ def _read(path: Path, broken: list[str]) -> Run:
         head = record["hash"]
         run.words.append(_word(record))
     return run
+
+
+def _head(path: Path) -> tuple[int, str] | None:
+    """The farthest of the lines that their own checksum vouches for."""
+    told = []
+    for line in path.read_bytes().split(b"\n") if path.exists() else ():
+        text, _, checksum = line.rpartition(b" ")
+        if text and hashlib.sha256(text).hexdigest()[:16].encode() == checksum:
+            records, _, last = text.decode().partition(" ")
+            told.append((int(records), last))
+    return max(told, default=None)
 
 
 def _word(record: dict) -> Word:

@@ -418,9 +418,10 @@ class _Play:
     def _read_screen(self, journal: Path) -> None:
         """What the people at the benches saw at the end of a run: each device's outcome."""
         for line in journal.read_bytes().splitlines():
-            record = json.loads(line)
-            if record["event"].startswith("device.") and "outcome" in record:
-                self.last[record["device"]] = record["outcome"]
+            if b'"outcome":' in line:
+                record = json.loads(line)
+                if record["event"].startswith("device.") and "outcome" in record:
+                    self.last[record["device"]] = record["outcome"]
 
     async def _second_start(self) -> None:
         """Somebody starts the program again while it runs."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import hashlib
+import itertools
 import math
 import multiprocessing
 import os
@@ -22,7 +23,6 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import checks
@@ -33,7 +33,8 @@ from seed_counts import rows_of
 
 REAL_SECONDS_MAX = 300  # for one seed; it takes one or two
 TOLD_OF_A_SEED = 3
-GARBAGE_EVERY = 4  # seeds; one leaves some 40 MB
+GARBAGE_EVERY = 8  # seeds; one leaves some 40 MB
+_PLAYED = itertools.count(1)  # by this process
 
 
 @dataclass
@@ -52,6 +53,7 @@ def run(wishes: Wishes) -> Part:
     part, size, began_s = Part("simulation"), Counter(), time.perf_counter()
     seeds = range(wishes.first_seed, wishes.first_seed + wishes.seeds)
     played = 0
+    gc.freeze()  # what was imported stays, so nobody needs to look whether it is garbage
     until_s = began_s + min(wishes.within_s or math.inf, wishes.at_most_s or math.inf)
     for judged in _each(seeds, wishes, until_s=until_s):
         played += 1
@@ -79,10 +81,10 @@ def _each(seeds: range, wishes: Wishes, *, until_s: float) -> Iterator[Judged]:
         yield from map(_judge_one, args)
         return
     with ProcessPoolExecutor(min(wishes.jobs, len(seeds)), mp_context=multiprocessing.get_context("fork")) as pool:
-        waiting = {pool.submit(_judge_one, one) for one in islice(args, 2 * wishes.jobs)}
+        waiting = {pool.submit(_judge_one, one) for one in itertools.islice(args, 2 * wishes.jobs)}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            waiting |= {pool.submit(_judge_one, one) for one in islice(args, len(done))}
+            waiting |= {pool.submit(_judge_one, one) for one in itertools.islice(args, len(done))}
             yield from sorted((future.result() for future in done), key=lambda judged: judged.seed)
 
 
@@ -94,7 +96,7 @@ def _judge_one(args: tuple[int, int, bool]) -> Judged:
 def judge(seed: int, devices: int, *, keep: bool = False) -> Judged:
     """Play one seed and judge it; whatever comes out of it that is not an outcome is a violation."""
     judged = Judged(seed)
-    with _folder(seed, devices, keep=keep) as folder, _in_real_time(), _garbage_later(seed):
+    with _folder(seed, devices, keep=keep) as folder, _in_real_time(), _garbage_later():
         try:
             played = seed_world.play(seed_plan.drawn(seed, devices), folder)
             judged.wrong, judged.checked = checks.judged(played)
@@ -151,13 +153,13 @@ def _folder(seed: int, devices: int, *, keep: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def _garbage_later(seed: int) -> Iterator[None]:
+def _garbage_later() -> Iterator[None]:
     """A seed is over before its garbage matters, and looking for it takes a tenth of the time."""
     gc.disable()
     try:
         yield
     finally:
-        if seed % GARBAGE_EVERY == 0:
+        if next(_PLAYED) % GARBAGE_EVERY == 0:
             gc.collect()
         gc.enable()
 

@@ -1,7 +1,11 @@
 """The checkers can fail: each finds what it is there to find, in a seed whose words or histories were falsified."""
 
+import base64
+import hashlib
+import json
 from collections import Counter
 from dataclasses import replace
+from urllib.parse import quote
 
 import check_books
 import check_bytes
@@ -12,8 +16,10 @@ import pytest
 import seed_plan
 import seed_world
 from seed_plan import Nature, Policy, Tray
+from written_forms import WrittenForms, forms_of
 
 from provisioner.errors import ExitCode
+from provisioner.journal.head import Head
 from provisioner.model import Outcome
 from provisioner.simulator.cloud.state import Happening, What
 from provisioner.simulator.faults import PROFILES
@@ -195,15 +201,28 @@ def test_a_journal_that_was_changed_is_found(played, history, tmp_path, how):
         run.write_bytes(kept)
 
 
-def test_a_journal_whose_end_was_cut_off_is_found_by_its_head(played, words, history):
+@pytest.mark.parametrize("how", ["cut", "another chain", "head gone", "head torn"])
+def test_a_journal_whose_end_was_cut_off_is_found_by_its_head(played, history, how):
     """F36: the chain of what is left is whole; the head beside it knows of more."""
     run = sorted(played.runs_dir.glob("*/journal.jsonl"))[-1]
-    kept = run.read_bytes()
-    run.write_bytes(b"".join(kept.splitlines(keepends=True)[:-2]))
+    head = run.with_name("journal.head")
+    kept, head_kept = run.read_bytes(), head.read_bytes()
+    if how == "cut":
+        run.write_bytes(b"".join(kept.splitlines(keepends=True)[:-2]))
+    elif how == "another chain":
+        records = kept.count(b"\n")
+        head.write_bytes(Head(records, hashlib.sha256(b"another").hexdigest()).line() * 2)
+    elif how == "head gone":
+        head.unlink()
+    else:
+        head.write_bytes(head_kept.replace(b" ", b"_"))
     try:
+        words = journal_words.read(played.runs_dir)
+        assert not list(check_books.journals_verify(played, words, history))
         assert list(check_books.no_head_accuses(played, words, history))
     finally:
         run.write_bytes(kept)
+        head.write_bytes(head_kept)
 
 
 def test_a_proof_that_is_lost_later_is_found(played, words, history):
@@ -254,14 +273,37 @@ def test_a_write_after_the_disk_failed_is_found(played, words, history):
 # --- check_bytes ---
 
 
-def test_a_secret_in_a_file_is_found(played, words, history):
-    """F35."""
+@pytest.mark.parametrize("form", range(7))
+@pytest.mark.parametrize("before", [0, 1, 40, 100_003])
+def test_a_secret_in_a_file_is_found(played, words, history, form, before):
+    """F35: as it is, escaped, in hex, and in base64 wherever it begins in what was encoded."""
+    secret = list(played.cloud.mint.secrets)[-1]
     leak = played.runs_dir / "debug.txt"
-    leak.write_text(f"sent {played.cloud.client_secret}")
+    leak.write_bytes(b"x" * before + list(forms_of(secret))[form] + b"\n")
     try:
         assert list(check_bytes.no_secret_is_written(played, words, history))
     finally:
         leak.unlink()
+
+
+@pytest.mark.parametrize("secret", ["S3cret/+wörd", "Abc" * 10, "Zz9_-" * 8, "kL7" * 21 + "="])
+@pytest.mark.parametrize("start", range(25))
+def test_forms_are_what_encoders_make(secret, start):
+    """F35: every encoder's own output is found, whatever stands before and behind it, and nothing else is."""
+    looked_for = WrittenForms([secret, "another secret of this factory"])
+    whole = b"b" * start + secret.encode() + b"behind"
+    written = [
+        whole,
+        whole.hex().encode(),
+        whole.hex().upper().encode(),
+        base64.b64encode(whole),
+        base64.urlsafe_b64encode(whole),
+        quote(whole, safe="").encode(),
+        json.dumps(whole.decode()).encode(),
+    ]
+
+    assert all(looked_for.stand_in(b"." * start + one + b"...") for one in written)
+    assert not any(looked_for.stand_in(one.swapcase()[::-1]) for one in written)
 
 
 def test_a_control_byte_on_the_screen_or_in_a_file_is_found(played, words, history):
