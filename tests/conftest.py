@@ -1,5 +1,6 @@
 """For all tests: whatever a simulated factory made secret is looked for in every file the test left behind (F35)."""
 
+import gc
 import os
 import signal
 
@@ -54,3 +55,9 @@ def pytest_xdist_auto_num_workers():
 def pytest_collection_modifyitems(items):
     """What takes longest begins first, in one worker: it waits most of the time, and the others go on."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish():
+    """What all tests share stays to the end: without this, each collection of garbage looks through half a million
+    objects of the suite itself."""
+    gc.freeze()
