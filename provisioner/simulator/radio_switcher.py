@@ -235,13 +235,9 @@ class SimLink:
 
     async def dial(self, host: str, port: int) -> trio.abc.Stream:
         """Open a stream to the Photon. Raises OSError: ENETUNREACH on a dead link, ECONNREFUSED, EHOSTUNREACH."""
-        await trio.lowlevel.checkpoint()
-        if not self.alive:
-            raise _os_error(errno.ENETUNREACH)
-        if host != PHOTON_ADDRESS:
-            raise _os_error(errno.EHOSTUNREACH)
-        if port not in PORTS or not self.session.serving:
-            raise _os_error(errno.ECONNREFUSED)
+        if (refusal := self._refusal(host, port)) is not None:
+            await trio.lowlevel.checkpoint()
+            raise _os_error(refusal)
         dialled = await self._dial(self.photon, port, self._adapter)
         # A socket is closed under its user when the link dies, as `network/bound.py` does it on a real adapter.
         stream = dialled if isinstance(dialled, trio.SocketStream) else LinkStream(dialled, self)
@@ -250,6 +246,13 @@ class SimLink:
             await hang_up(stream)
             raise _os_error(errno.ENETUNREACH)
         return stream
+
+    def _refusal(self, host: str, port: int) -> int | None:
+        if not self.alive:
+            return errno.ENETUNREACH
+        if host != PHOTON_ADDRESS:
+            return errno.EHOSTUNREACH
+        return errno.ECONNREFUSED if port not in PORTS or not self.session.serving else None
 
     def forget(self, stream: LinkStream) -> None:
         """A stream was closed by its user."""

@@ -86,7 +86,6 @@ def fits_page(content_type: bytes | None, page_type: bytes) -> bool:
     return known in (None, page_type)
 
 
-@functools.lru_cache(maxsize=64)  # the answers of all Photons with one key, and the short ones, are the same
 @functools.lru_cache(maxsize=256)  # a public key has 600 writes, and there are no more keys than this
 def chunked(writes: tuple[bytes, ...], *, status: bytes = b"200 OK", content_type: bytes = b"application/json",
             extra: bytes = b"") -> bytes:  # fmt: skip

@@ -280,22 +280,29 @@ class SimPhoton:
         session = self.session
         if session is None:
             return None
-        async with self._one_command:
-            vanish = self._struck("ap_vanishes", self.faults.ap_vanishes) and command != "connect-ap"
-            before = vanish and self._roll("ap_vanishes when") < 0.5
-            if before:
-                await self._vanish(session)
-            request = self.commands.read(command, body)
-            await self._sleep(takes.command_s(self._roll(command), command, scans=request.scans))
-            heard = self._scan(command) if command in ("scan-ap", "configure-ap") else ()
-            passwords = [one.password.encode() for one in self._world.factory_networks]
-            answer = self.commands.carry_out(request, heard=heard, passwords=passwords)
-            self.note(answer.event, via=via, detail=answer.detail)
-            self._afterwards(answer.event, session)
-            if vanish:
-                await self._vanish(session)
-        lost = self._answer_lost(command)
-        return None if lost else answer.writes
+        turn = self._one_command  # most come alone, and taking a free lock the usual way is a turn of the scheduler
+        turn.acquire_nowait() if not turn.locked() else await turn.acquire()
+        try:
+            writes = await self._carried_out(command, body, session, via)
+        finally:
+            turn.release()
+        return None if self._answer_lost(command) else writes
+
+    async def _carried_out(self, command: str, body: bytes, session: ApSession, via: str) -> tuple[bytes, ...]:
+        vanish = self._struck("ap_vanishes", self.faults.ap_vanishes) and command != "connect-ap"
+        before = vanish and self._roll("ap_vanishes when") < 0.5
+        if before:
+            await self._vanish(session)
+        request = self.commands.read(command, body)
+        await self._sleep(takes.command_s(self._roll(command), command, scans=request.scans))
+        heard = self._scan(command) if command in ("scan-ap", "configure-ap") else ()
+        passwords = [one.password.encode() for one in self._world.factory_networks]
+        answer = self.commands.carry_out(request, heard=heard, passwords=passwords)
+        self.note(answer.event, via=via, detail=answer.detail)
+        self._afterwards(answer.event, session)
+        if vanish:
+            await self._vanish(session)
+        return answer.writes
 
     def _afterwards(self, event: Event, session: ApSession) -> None:
         if event is Event.CONFIGURED:
