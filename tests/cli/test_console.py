@@ -20,7 +20,7 @@ async def port_of(bench, file="err"):
 
 
 async def test_the_page_of_a_finished_run_is_shown_from_its_journal(bench, nursery):
-    await bench.run("import", "m.yaml")
+    await bench.call("import", "m.yaml")
     process = await nursery.start(bench.start, "console", "--bind", "127.0.0.1:0")
     port = await port_of(bench)
 
@@ -43,7 +43,7 @@ async def test_without_any_run_it_waits_for_one(bench, nursery):
     assert b"waits for one" in (await bench.until_written("err", b"no run")).read_bytes()
     assert (await trio.to_thread.run_sync(asked, port))["run"] == ""
 
-    await bench.run("import", "m.yaml")
+    await bench.call("import", "m.yaml")
 
     with trio.fail_after(20):
         while (await trio.to_thread.run_sync(asked, port))["run"] != bench.runs[-1]:
@@ -75,7 +75,7 @@ async def test_a_run_serves_its_own_page_and_says_where(bench, nursery):
     ],
 )
 async def test_what_cannot_be_served_is_refused_before_anything_is_touched(bench, args, word):
-    said = await bench.run(*args)
+    said = await bench.call(*args)
 
     assert said.code == 2
     assert word in said.err
@@ -86,7 +86,7 @@ async def test_what_cannot_be_served_is_refused_before_anything_is_touched(bench
 async def test_an_address_of_another_computer_is_refused(bench):
     token = {"PROVISIONER_CONSOLE_TOKEN": "canary-of-the-third-line"}
 
-    said = await bench.run("run", "m.yaml", "--console", "--bind", "203.0.113.1:8640", **token)
+    said = await bench.call("run", "m.yaml", "--console", "--bind", "203.0.113.1:8640", **token)
 
     assert (said.code, bench.runs, bench.calls) == (2, [], [])
     assert "page_not_served" in said.err
@@ -105,7 +105,7 @@ async def test_beyond_loopback_says_who_can_reach_it_and_tells_no_token(bench, n
 
 
 async def test_a_demo_in_virtual_time_has_no_page(bench):
-    said = await bench.run("demo", "--virtual", "--console")
+    said = await bench.call("demo", "--virtual", "--console")
 
     assert said.code == 2
     assert "leave out one of the two" in said.err

@@ -90,5 +90,5 @@ async def test_f4_a_journal_that_may_not_grow_stops_the_command_and_the_next_one
     assert bool(bench.called("POST /v1/products")) <= (b"import.intended" in events)
 
     monkeypatch.setattr(bench, "command", plain)
-    again = await bench.run("import", "m.yaml", "--json")
+    again = await bench.call("import", "m.yaml", "--json")
     assert again.code == 1  # one of the listed IDs is unknown to the cloud

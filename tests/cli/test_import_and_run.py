@@ -97,7 +97,7 @@ async def test_a_product_of_another_platform_is_refused_without_a_write(bench):
     manifest = bench.folder / "m.yaml"
     manifest.write_text(manifest.read_text().replace("tempmon-v100", "argon-things"))
 
-    said = await bench.run("run", "m.yaml", PROVISIONER_CLIENT_SECRET=client.secret)
+    said = await bench.call("run", "m.yaml", PROVISIONER_CLIENT_SECRET=client.secret)
 
     assert said.code == 2
     assert "wrong_platform: " in said.err
@@ -113,7 +113,7 @@ async def test_a_product_that_these_credentials_do_not_show_is_refused_without_a
     manifest = bench.folder / "m.yaml"
     manifest.write_text(manifest.read_text().replace("tempmon-v100", "other-product"))
 
-    said = await bench.run("run", "m.yaml")
+    said = await bench.call("run", "m.yaml")
 
     assert said.code == 2
     assert "product_unknown: " in said.err
@@ -127,9 +127,9 @@ async def test_a_wrong_client_secret_costs_two_calls_once_and_none_after_that(be
     """F12."""
     wrong = {"PROVISIONER_CLIENT_SECRET": "f" * 40}
 
-    first = await bench.run("import", "m.yaml", **wrong)
+    first = await bench.call("import", "m.yaml", **wrong)
     tokens = len(bench.called("/oauth/token"))
-    again = await bench.run("import", "m.yaml", **wrong)
+    again = await bench.call("import", "m.yaml", **wrong)
 
     assert (first.code, again.code) == (4, 4)
     assert 1 <= tokens <= 2
@@ -138,7 +138,7 @@ async def test_a_wrong_client_secret_costs_two_calls_once_and_none_after_that(be
     assert "PROVISIONER_CLIENT_SECRET" in again.out
     assert (bench.folder / "runs" / "auth-breaker.json").exists()
 
-    assert (await bench.run("import", "m.yaml")).code == 1  # re-armed; one device is unknown to the cloud
+    assert (await bench.call("import", "m.yaml")).code == 1  # re-armed; one device is unknown to the cloud
     assert not (bench.folder / "runs" / "auth-breaker.json").exists()
 
 
@@ -164,7 +164,7 @@ async def test_an_import_says_what_is_in_and_what_was_refused_and_twice_writes_o
     first = await bench.run("import", "m.yaml")
     posts = len([call for call in bench.called("/devices") if call.startswith("POST")])
     bench.write(devices=bench_devices())
-    second = await bench.run("import", "m.yaml", "--json")
+    second = await bench.call("import", "m.yaml", "--json")
 
     assert first.code == 1
     assert "IMPORT FINISHED: 5 in the product, 1 refused." in first.out
@@ -183,7 +183,7 @@ def bench_devices():
 
 
 async def test_the_journal_of_an_import_verifies(bench):
-    await bench.run("import", "m.yaml")
+    await bench.call("import", "m.yaml")
 
     said = await bench.call("journal", "verify", "--json")
 
@@ -211,7 +211,7 @@ async def test_a_second_run_in_the_same_folder_is_refused_and_leaves_nothing(ben
     await until_it_works(bench)
     before = list(bench.runs)
 
-    said = await bench.run("run", "m.yaml")
+    said = await bench.call("run", "m.yaml")
     process.send_signal(signal.SIGINT)
     await process.wait()
 

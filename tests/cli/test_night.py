@@ -26,11 +26,11 @@ async def test_a_whole_night_from_nothing_to_adding_up(bench):
     with (bench.folder / "runs" / "reconcile.csv").open(newline="") as file:
         assert {row["class"] for row in csv.DictReader(file)} == {"not_in_product"}
 
-    repaired = await bench.run("reconcile", "m.yaml", "--repair")
+    repaired = await bench.call("reconcile", "m.yaml", "--repair")
     assert (repaired.code, "REPAIRED  5 imported" in repaired.out) == (0, True)
     assert repaired.out.splitlines()[-1] == "EVERYTHING ADDS UP: 5 devices, 1 manifest."
 
-    again = await bench.run("reconcile", "m.yaml", "--repair", "--json")
+    again = await bench.call("reconcile", "m.yaml", "--repair", "--json")
     assert again.code == again.json["exit"] == 0
     assert again.json["classes"]["member"] == 5
     assert again.json["repair_run"] is None
@@ -39,19 +39,19 @@ async def test_a_whole_night_from_nothing_to_adding_up(bench):
 
 async def test_without_manifests_all_of_config_manifests_are_compared(bench):
     bench.write(devices=DEVICES)
-    nothing = await bench.run("reconcile")
+    nothing = await bench.call("reconcile")
     assert (nothing.code, "config/manifests" in nothing.err) == (2, True)
 
     (bench.folder / "config" / "manifests").mkdir()
     (bench.folder / "m.yaml").rename(bench.folder / "config" / "manifests" / "m.yaml")
-    assert (await bench.run("reconcile")).code == 1
+    assert (await bench.call("reconcile")).code == 1
 
 
 async def test_a_cloud_that_is_away_is_exit_code_4_and_says_how_far_it_came(bench):
     bench.write(devices=DEVICES)
     text = (bench.folder / "config" / "line.yaml").read_text()
     (bench.folder / "config" / "line.yaml").write_text(text.replace(f":{bench.port}'", ":9'"))
-    said = await bench.run("reconcile", "m.yaml", "--deadline", "1")
+    said = await bench.call("reconcile", "m.yaml", "--deadline", "1")
 
     assert said.code == 4
     assert said.out.splitlines()[-1].startswith("NOT FINISHED: 0 devices compared, no page of the cloud's list read")
@@ -59,7 +59,7 @@ async def test_a_cloud_that_is_away_is_exit_code_4_and_says_how_far_it_came(benc
 
 async def test_wrong_credentials_are_exit_code_4(bench):
     bench.write(devices=DEVICES)
-    said = await bench.run("reconcile", "m.yaml", PROVISIONER_CLIENT_SECRET="0" * 40)
+    said = await bench.call("reconcile", "m.yaml", PROVISIONER_CLIENT_SECRET="0" * 40)
 
     assert said.code == 4
     assert "0" * 40 not in said.out + said.err
@@ -67,7 +67,7 @@ async def test_wrong_credentials_are_exit_code_4(bench):
 
 async def test_a_budget_that_is_used_up_is_exit_code_4(bench):
     bench.write(devices=DEVICES)
-    assert (await bench.run("reconcile", "m.yaml", "--budget", "1")).code == 4
+    assert (await bench.call("reconcile", "m.yaml", "--budget", "1")).code == 4
 
 
 @pytest.mark.parametrize(
@@ -91,18 +91,18 @@ async def test_one_at_a_time(bench):
     async with trio.open_nursery() as nursery:
         process = await nursery.start(partial(bench.start, "reconcile", "m.yaml"))
         await bench.until_written("runs/reconcile.json", b"began")
-        second = await bench.run("reconcile", "m.yaml")
+        second = await bench.call("reconcile", "m.yaml")
         assert (second.code, "another `provisioner reconcile`" in second.err) == (2, True)
         process.send_signal(signal.SIGKILL)
     assert json.loads((bench.folder / "runs" / "reconcile.json").read_text())["ended"] is None
 
     bench.cloud.faults = type(bench.cloud.faults)(cloud_latency_s=(0.0, 0.0))
-    assert (await bench.run("reconcile", "m.yaml")).code == 1, "the lock went with the process"
+    assert (await bench.call("reconcile", "m.yaml")).code == 1, "the lock went with the process"
 
 
 async def test_one_devices_life_by_id_serial_and_slot(bench):
     bench.write(devices=DEVICES)
-    await bench.run("import", "m.yaml")
+    await bench.call("import", "m.yaml")
     by_id = await bench.call("show", DEVICES[1].upper())
     assert by_id.code == 0
     assert "device.imported" in by_id.out
@@ -115,8 +115,8 @@ async def test_one_devices_life_by_id_serial_and_slot(bench):
 
 async def test_status_names_the_run_its_sums_and_the_last_night(bench):
     bench.write(devices=DEVICES)
-    await bench.run("import", "m.yaml")
-    await bench.run("reconcile", "m.yaml")
+    await bench.call("import", "m.yaml")
+    await bench.call("reconcile", "m.yaml")
     said = await bench.call("status")
     assert said.code == 0
     assert "T-0001" in said.out
@@ -129,7 +129,7 @@ async def test_status_names_the_run_its_sums_and_the_last_night(bench):
 @pytest.mark.parametrize("form", ["html", "csv", "junit", "json", "parquet"])
 async def test_a_report_in_every_format(bench, form):
     bench.write(devices=DEVICES)
-    await bench.run("import", "m.yaml")
+    await bench.call("import", "m.yaml")
     said = await bench.call("report", "--format", form, "--output", "out.file")
     assert (said.code, said.out) == (0, "Report: out.file\n")
     assert (bench.folder / "out.file").stat().st_size > 100
@@ -139,7 +139,7 @@ async def test_a_report_in_every_format(bench, form):
 
 async def test_sql_over_all_runs_sees_no_files(bench):
     bench.write(devices=DEVICES)
-    await bench.run("import", "m.yaml")
+    await bench.call("import", "m.yaml")
     said = await bench.call("report", "--sql", "SELECT count(*) AS n FROM records WHERE event = 'device.imported'")
     assert (said.code, said.out.splitlines()) == (0, ["n", "5"])
 
@@ -150,7 +150,7 @@ async def test_sql_over_all_runs_sees_no_files(bench):
 
 async def test_restore_asks_first_and_is_done_once(bench):
     bench.write(devices=DEVICES)
-    await bench.run("import", "m.yaml")
+    await bench.call("import", "m.yaml")
     unasked = await bench.call("restore", "T-0001/1", "--remove", "--product", "tempmon-v100")
     assert (unasked.code, "--yes" in unasked.err) == (2, True)
     assert not bench.called("DELETE")
@@ -163,13 +163,13 @@ async def test_restore_asks_first_and_is_done_once(bench):
     tray = await bench.call("restore", "T-0001", "--remove", "--product", "tempmon-v100", "--yes")
     assert tray.code == 0
     assert len(bench.called("DELETE")) == KNOWN
-    night = await bench.run("reconcile", "m.yaml", "--json")
+    night = await bench.call("reconcile", "m.yaml", "--json")
     assert (night.code, night.json["classes"]["restored"]) == (0, KNOWN)
 
 
 async def test_no_at_the_prompt_is_no(bench):
     bench.write(devices=DEVICES)
-    await bench.run("import", "m.yaml")
+    await bench.call("import", "m.yaml")
     code = await trio.to_thread.run_sync(answered, bench, b"n\n")
 
     assert code == 130
@@ -191,10 +191,10 @@ def answered(bench, text):
 
 async def test_a_run_takes_its_journal_and_its_manifest_into_the_index_so_that_no_night_has_to(bench):
     bench.write(devices=DEVICES)
-    await bench.run("import", "m.yaml")
+    await bench.call("import", "m.yaml")
     with closing(sqlite3.connect(bench.folder / "runs" / "index.sqlite")) as database:
         for table in ("facts", "listed"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (KNOWN,)
 
     (bench.folder / "runs" / "index.sqlite").write_bytes(b"no database")
-    assert (await bench.run("import", "m.yaml")).code == 0, "the index is never a reason for a run to fail"
+    assert (await bench.call("import", "m.yaml")).code == 0, "the index is never a reason for a run to fail"

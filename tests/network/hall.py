@@ -8,6 +8,7 @@ on a radio. Everything is gone when the program ends: `unshare --kill-child` tak
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "tests" / "radiobench" / "photon_server.py"
@@ -42,17 +44,24 @@ class Unit:
     ssid: str
     mac: str
     device_id: str = ""
-    process: subprocess.Popen[str] | None = None
+    process: int = 0
+    tells: TextIO | None = None
+
+    @property
+    def tells_in(self) -> str:
+        """Where it tells of itself: a pipe with a name."""
+        return f"/run/{self.space}-tells"
 
     def ip(self, *arguments: str) -> str:
         return run("ip", "-n", self.space, *arguments)
 
     def stop(self) -> list[str]:
         """End it, and learn what it experienced."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        last = self.process.communicate(timeout=10)[0].splitlines()[-1]
-        happened: list[str] = json.loads(last)["happened"]
+        assert self.tells is not None
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+            os.kill(self.process, signal.SIGTERM)
+        with self.tells:
+            happened: list[str] = json.loads(self.tells.read().splitlines()[-1])["happened"]
         return happened
 
 
@@ -68,6 +77,7 @@ class Hall:
         self.units: list[Unit] = []
         self.plugged: dict[str, str] = {}
         self.relays: dict[str, subprocess.Popen[str]] = {}
+        self.photons: subprocess.Popen[str] | None = None
 
     def space(self, name: str, address: str, mac: str) -> None:
         """A namespace with that address, and its bridge in the air."""
@@ -93,16 +103,20 @@ class Hall:
 
     def power(self, unit: Unit) -> None:
         """Start its servers; `heard` waits for them."""
-        number = self.units.index(unit)
-        command = ["ip", "netns", "exec", unit.space, sys.executable, str(SERVER), str(number), unit.ssid]
-        unit.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        if self.photons is None:
+            self.photons = subprocess.Popen([sys.executable, SERVER], stdin=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        os.mkfifo(unit.tells_in)
+        wanted = [self.units.index(unit), unit.ssid, unit.space, unit.tells_in]
+        assert self.photons.stdin is not None
+        print(json.dumps(wanted), file=self.photons.stdin, flush=True)
 
     def heard(self) -> Hall:
         """Wait until every unit that was powered listens: they start side by side."""
         for unit in self.units:
-            if unit.process is not None and not unit.device_id:
-                assert unit.process.stdout is not None
-                unit.device_id = json.loads(unit.process.stdout.readline())["device_id"].lower()
+            if Path(unit.tells_in).exists() and unit.tells is None:
+                unit.tells = open(unit.tells_in)  # noqa: SIM115 - until the unit is stopped
+                first = json.loads(unit.tells.readline())
+                unit.device_id, unit.process = first["device_id"].lower(), first["process"]
         return self
 
     # --- cables ---

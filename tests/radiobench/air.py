@@ -44,9 +44,9 @@ class AccessPoint:
 
     def __init__(self, phy: str, wlan: str, number: int, *, address: str = "192.168.0.1", channel: int = 11) -> None:
         self.wlan, self.space, self.channel, self.address = wlan, f"ap{number}", channel, address
+        self.bssid = Path(f"/sys/class/net/{wlan}/address").read_text().strip()
         sh(f"ip netns add {self.space}; iw phy {phy} set netns name {self.space}")
         self.inside = f"ip netns exec {self.space}"
-        self.bssid = sh(f"{self.inside} cat /sys/class/net/{wlan}/address").strip()
         self.device_id = ""
         self.hostapd: subprocess.Popen[bytes] | None = None
         sh(f"ip -n {self.space} link set lo up; ip -n {self.space} addr add {address}/24 dev {wlan}")

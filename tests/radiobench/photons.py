@@ -10,12 +10,11 @@ from functools import partial
 
 import trio
 from air import OUT, AccessPoint
-from photon_server import NoCloud
+from photon_server import CLONE_NEWNET, NoCloud
 
 from provisioner.simulator.faults import Faults
 from provisioner.simulator.world import SERVE, World
 
-CLONE_NEWNET = 0x40000000
 BACKLOG = 16
 
 

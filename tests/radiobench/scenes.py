@@ -422,7 +422,8 @@ def _as_account(adapter, point):
 
 def start_services():
     Path("/usr/share/dbus-1/system-services/org.freedesktop.nm_dispatcher.service").unlink(missing_ok=True)
-    sh("dbus-daemon --system --fork --nopidfile; /lib/systemd/systemd-udevd --daemon; udevadm trigger; udevadm settle")
+    sh("dbus-daemon --system --fork --nopidfile; /lib/systemd/systemd-udevd --daemon")
+    sh("udevadm trigger --settle --subsystem-match=net --subsystem-match=ieee80211 --subsystem-match=rfkill")
     sh(f"echo 'provisioner:x:{USER_ID}:{USER_ID}::/:/bin/sh' >>/etc/passwd")
     started(POLKITD, "polkit.log")
     (OUT / "nm.conf").write_text(NM_CONF)
