@@ -6,6 +6,7 @@ are compared or hidden. No alias, no `getattr`, no look below the name: so this 
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "provisioner"
@@ -30,28 +31,29 @@ REVEALS = {
 }
 
 
-def trees():
+@cache
+def nodes():
+    """(module, qualified name of the function or class it stands in, node): every name and constant of the package."""
+    found = []
     for file in sorted(PACKAGE.rglob("*.py")):
-        yield ".".join(file.relative_to(PACKAGE).with_suffix("").parts), ast.parse(file.read_text())
-
-
-def named(tree, place=()):
-    """(qualified name of the function or class it stands in, node) for every node."""
-    for node in ast.iter_child_nodes(tree):
-        inner = place
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            inner = (*place, node.name)
-        yield ".".join(inner), node
-        yield from named(node, inner)
+        module = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+        waiting = [(ast.parse(file.read_text()), ())]
+        while waiting:
+            tree, place = waiting.pop()
+            for node in ast.iter_child_nodes(tree):
+                inner = place
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    inner = (*place, node.name)
+                if isinstance(node, ast.Attribute | ast.Constant):
+                    found.append((module, ".".join(inner), node))
+                waiting.append((node, inner))
+    return found
 
 
 def test_f35_secrets_are_revealed_in_these_places_and_no_other():
     """F35: also a mention without a call counts, for it could be called elsewhere."""
     found = Counter(
-        (module, place)
-        for module, tree in trees()
-        for place, node in named(tree)
-        if isinstance(node, ast.Attribute) and node.attr == "reveal"
+        (module, place) for module, place, node in nodes() if isinstance(node, ast.Attribute) and node.attr == "reveal"
     )
 
     assert dict(found) == REVEALS
@@ -59,9 +61,8 @@ def test_f35_secrets_are_revealed_in_these_places_and_no_other():
 
 def test_f35_nobody_goes_round_reveal():
     """F35: by the mangled name, or by a name in a text."""
-    for module, tree in trees():
-        for place, node in named(tree) if module != "secrets" else ():
-            name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "value", None)
-            if isinstance(node, ast.Attribute | ast.Constant) and isinstance(name, str):
-                assert "_Secret__" not in name, (module, place)
-                assert name != "reveal" or isinstance(node, ast.Attribute), (module, place)
+    for module, place, node in nodes():
+        name = node.attr if isinstance(node, ast.Attribute) else node.value
+        if module != "secrets" and isinstance(name, str):
+            assert "_Secret__" not in name, (module, place)
+            assert name != "reveal" or isinstance(node, ast.Attribute), (module, place)

@@ -179,3 +179,20 @@ async def bench(nursery, tmp_path):
     made.port = await nursery.start(partial(serve_cloud, made.app))
     made.write()
     return made
+
+
+@pytest.fixture
+def provisioner(capsys, tmp_path, monkeypatch):
+    """Runs a command in an empty folder: its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("PROVISIONER_")]:
+        monkeypatch.delenv(name)
+
+    def run(*args):
+        with pytest.raises(SystemExit) as ended:
+            main([str(arg) for arg in args])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return ended.value.code, said.out, said.err
+
+    return run

@@ -11,30 +11,13 @@ import jsonschema
 import pytest
 import yaml
 
-from provisioner.cli import commands, main
+from provisioner.cli import commands
 from provisioner.journal.reader import newest
 from provisioner.journal.writer import open_journal
 
 ROOT = Path(__file__).parents[2]
 BAD = ROOT / "fixtures" / "manifests" / "bad"
 EXAMPLE = ROOT / "config" / "manifests" / "example.yaml"
-
-
-@pytest.fixture
-def provisioner(capsys, tmp_path, monkeypatch):
-    """Runs a command in an empty folder: its exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("PROVISIONER_")]:
-        monkeypatch.delenv(name)
-
-    def run(*args):
-        with pytest.raises(SystemExit) as ended:
-            main([str(arg) for arg in args])
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return ended.value.code, said.out, said.err
-
-    return run
 
 
 def every_command(group=commands, path=()):

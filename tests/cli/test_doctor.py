@@ -1,4 +1,4 @@
-"""`doctor` as a process: each thing that is missing in a line of its own, with its remedy."""
+"""`doctor`: each thing that is missing in a line of its own, with its remedy."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`import` and `run` as processes against a simulated cloud: what is refused leaves nothing, what is done is said."""
+"""`import` and `run` against a simulated cloud: what is refused leaves nothing, what is done is said."""
 
 import json
 import os

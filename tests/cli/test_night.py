@@ -1,4 +1,4 @@
-"""The commands after the shift, as processes: exit codes, files, what people and machines are told."""
+"""The commands after the shift: exit codes, files, what people and machines are told."""
 
 import csv
 import json

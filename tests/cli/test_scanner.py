@@ -32,22 +32,22 @@ def scanner(tmp_path):
     return run
 
 
-def test_the_sheet_is_a_page_that_is_complete_by_itself(scanner, tmp_path):
-    said = scanner("sheet", "--badge", "Ada Lovelace")
+def test_the_sheet_is_a_page_that_is_complete_by_itself(provisioner, tmp_path):
+    code, out, _ = provisioner("scanner", "sheet", "--badge", "Ada Lovelace")
 
-    assert said.returncode == 0
-    assert said.stdout.startswith("<!doctype html>")
-    assert "PVCTLID.Ada Lovelace" in said.stdout
-    assert scanner("sheet", "--output", "s.html").returncode == 0
+    assert code == 0
+    assert out.startswith("<!doctype html>")
+    assert "PVCTLID.Ada Lovelace" in out
+    assert provisioner("scanner", "sheet", "--output", "s.html")[0] == 0
     assert (tmp_path / "s.html").read_text().count("<svg") == 6
 
 
 @pytest.mark.parametrize("args", [["--badge", "Zoë"], ["--badge", ""], ["--output", "no/such/folder.html"]])
-def test_what_cannot_be_printed_is_said(scanner, args):
-    said = scanner("sheet", *args)
+def test_what_cannot_be_printed_is_said(provisioner, args):
+    code, _, err = provisioner("scanner", "sheet", *args)
 
-    assert said.returncode == 2
-    assert "input_refused" in said.stderr
+    assert code == 2
+    assert "input_refused" in err
 
 
 def test_labels_from_a_pipe_are_told_what_they_mean(scanner):
@@ -86,14 +86,13 @@ CONFIG = EXAMPLE.parents[1] / "line.yaml"
         (["bench-1=/dev/ttyACM0", "bench-2=/dev/ttyACM0"], "/dev/ttyACM0 is named twice"),
     ],
 )
-def test_scanners_that_cannot_be_meant_are_refused_before_anything_is_touched(tmp_path, devices, said):
+def test_scanners_that_cannot_be_meant_are_refused_before_anything_is_touched(provisioner, tmp_path, devices, said):
     options = [part for device in devices for part in ("--scanner-device", device)]
-    command = [sys.executable, "-m", "provisioner", "run", str(EXAMPLE), "--config", str(CONFIG), *options]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    code, _, err = provisioner("run", EXAMPLE, "--config", CONFIG, *options)
 
-    assert done.returncode == 2
-    assert said in done.stderr
+    assert code == 2
+    assert said in err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -425,6 +425,7 @@ def start_services():
     sh("dbus-daemon --system --fork --nopidfile; /lib/systemd/systemd-udevd --daemon")
     sh("udevadm trigger --settle --subsystem-match=net --subsystem-match=ieee80211 --subsystem-match=rfkill")
     sh(f"echo 'provisioner:x:{USER_ID}:{USER_ID}::/:/bin/sh' >>/etc/passwd")
+    sh("curl --version; pkill --version", check=False)  # read now: time runs ahead while a file is awaited
     started(POLKITD, "polkit.log")
     (OUT / "nm.conf").write_text(NM_CONF)
     start_networkmanager("nm.log")
