@@ -237,6 +237,6 @@ def held_after(count):
 
 def test_a_proven_device_costs_a_screen_some_bytes_and_no_object():
     held_after(50)  # what is made once
-    each = (held_after(6_000) - held_after(2_000)) / 4_000
+    each = (held_after(3_000) - held_after(1_000)) / 2_000
 
     assert each < 60  # of which a tray's own count and map are a third
