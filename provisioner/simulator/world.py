@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
-from trio.testing import memory_stream_pair
 
 from provisioner.model import SecurityType
 from provisioner.network.bound import PHOTON_HOST, bound_socket
@@ -300,6 +299,8 @@ class World:
         await self.clock.sleep(self.connect_s(adapter))
         if self._ports is not None:
             return await trio.open_tcp_stream(*self._ports[photon.device_id][port].address)
+        from trio.testing import memory_stream_pair  # loads all of pytest, where there is one
+
         ours, theirs = memory_stream_pair()
         self._running().start_soon(partial(SERVE[port], photon, theirs, via=adapter))
         return ours
