@@ -10,9 +10,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
 
 from switcher_benches import ManualBench
 from switcher_cases import CASES, SHOWN
-from unshared import of, results_of
+from unshared import of, results_for_all
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=40)
 WHOLE_VISIT = [
     "visit.started", "network.joined", "device.identified", "claim_code.intended", "claim_code.accepted",
     "wifi.intended", "wifi.accepted", "connect.intended", "connect.accepted", "visit.ended",
@@ -26,8 +26,8 @@ WRITES = {"claim code set": "claim_code.intended", "configured": "wifi.intended"
 
 
 @pytest.fixture(scope="module")
-def results():
-    return results_of("hall_scenarios.py", *HALLS, seconds=300)
+def results(tmp_path_factory):
+    return results_for_all(tmp_path_factory, "hall_scenarios.py", *HALLS, seconds=300)
 
 
 @pytest.mark.parametrize("reverse_path_filter", ["0", "2"])

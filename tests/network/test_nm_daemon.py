@@ -14,17 +14,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
 
 from switcher_cases import CASES, SHOWN
-from unshared import AS_ROOT, DAEMONS, of, results_of, skip_without
+from unshared import AS_ROOT, DAEMONS, of, results_for_all, results_of, skip_without
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=80)
 NO_RADIO = {"scan", "names"}
 ALONE = ("refusals", "examined", "a_visit", "static_address", "dropped", "leftovers", "killed", "daemon_killed")
 
 
 @pytest.fixture(scope="module")
-def results():
+def results(tmp_path_factory):
     skip_without(*DAEMONS)
-    return results_of("nm_scenarios.py", ALONE, ("contract",), seconds=300)
+    return results_for_all(tmp_path_factory, "nm_scenarios.py", ALONE, ("contract",), seconds=300)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES.values() if not case.wants & NO_RADIO], ids=str)

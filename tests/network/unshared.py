@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -34,6 +35,23 @@ def ways():
         probe = "mount -t tmpfs tmpfs /run && ip netns add probe && ip -n probe link add name br0 type bridge"
         if subprocess.run(["unshare", *way, "sh", "-c", probe], capture_output=True, check=False).returncode == 0:
             yield way
+
+
+def results_for_all(folders, program, *halls, seconds):
+    """`results_of`, once for all workers of a test run: the first that asks plays it, the others read what it told.
+
+    `folders` is pytest's `tmp_path_factory`.
+    """
+    folder = folders.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the run's own; each worker has one in there
+    file = folder / f"{program}.json"
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            told = results_of(program, *halls, seconds=seconds)
+            file.write_text(json.dumps(told))
+        return json.loads(file.read_text())
 
 
 def results_of(program, *halls, seconds, way=None):
