@@ -35,9 +35,11 @@ def no_secret_is_left(request, monkeypatch):
     assert canaries.leaks_under(folder) == []
 
 
-# What is started with `nohup` hands the deaf ear on, and the program would obey it: a test that means that says so.
-if hasattr(signal, "SIGHUP"):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# What is started with `nohup`, or by a script in the background, hands the deaf ear on, and the program would obey it:
+# a test that means that says so.
+for deaf in {"SIGHUP", "SIGQUIT"} & signal.Signals.__members__.keys():
+    signal.signal(signal.Signals[deaf], signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A computer that does something else at the same time is no fault of ours: no test asserts a time.
 hypothesis.settings.register_profile("patient", deadline=None)

@@ -8,6 +8,7 @@ import argparse
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ A_FEW_SEEDS = 20
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script in the background hands a deaf ear on
     wishes = parsed()
     parts = []
     for option, module in PARTS.items():
