@@ -38,9 +38,9 @@ KERNEL = (
     " tsc=reliable"
 )
 
-# In there an instruction takes 4 ns, and where nothing is to be done the time jumps to what comes next: nobody waits,
-# and a busy computer looks like an idle one. (Only while a file of the host is awaited does it run ahead.)
-VIRTUAL_TIME = ("-icount", "shift=2,sleep=off", "-rtc", "clock=vm")
+# In there an instruction takes 4 ns, so a busy computer looks like an idle one. Where nothing is to be done, real time
+# passes: if it jumped to what comes next (`sleep=off`), deadlines would end while a file of the host is awaited.
+OWN_TIME = ("-icount", "shift=2,sleep=on", "-rtc", "clock=vm")
 
 
 def missing():
@@ -60,7 +60,7 @@ def boot(folder, wishes):
         f'python3() {{ {sys.executable} "$@"; }}\n'
     )
     command = [
-        "qemu-system-x86_64", "-accel", "tcg,thread=single", *VIRTUAL_TIME, "-cpu", "max", "-smp", "1", "-m", "3072",
+        "qemu-system-x86_64", "-accel", "tcg,thread=single", *OWN_TIME, "-cpu", "max", "-smp", "1", "-m", "3072",
         "-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{out}/console.log",
         "-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd", "-append", f"{KERNEL} bench={HERE} out={out}",
         "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
