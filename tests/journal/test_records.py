@@ -220,6 +220,29 @@ def test_a_well_hashed_line_with_wrong_content_is_refused_by_name(changes, what)
         decode(rehashed(changes))
 
 
+@pytest.mark.parametrize("key", ["seq", "mono_ms", "run", "event", "prev"])
+def test_a_well_hashed_line_that_lacks_what_every_record_has_is_refused_by_name(key):
+    whole = json.loads(composed(tray="A")[1])
+    body = json.dumps({k: v for k, v in whole.items() if k not in (key, "hash")}, separators=(",", ":"))[:-1].encode()
+
+    with pytest.raises(NotARecord, match=f"'{key}'"):
+        decode(body + b',"hash":"' + hashlib.sha256(body).hexdigest().encode() + b'"}\n')
+
+
+def test_a_hash_that_is_right_and_not_written_as_ours_is_refused():
+    body = composed(tray="A")[1].rpartition(b',"hash":"')[0] + b","  # the blank below stands where the comma should
+
+    with pytest.raises(NotARecord, match="last key"):
+        decode(body + b' "hash":"' + hashlib.sha256(body).hexdigest().encode() + b'"}\n')
+
+
+def test_two_records_in_one_line_are_refused():
+    line = composed(tray="A")[1]
+
+    with pytest.raises(NotARecord, match="not JSON"):
+        decode(line[:-1] + line)
+
+
 def test_keys_of_a_later_minor_version_are_kept():
     record = decode(rehashed({"lamp": {"colour": "cyan"}, "note": None}))
 

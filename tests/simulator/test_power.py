@@ -102,6 +102,24 @@ def test_every_way_to_lose_a_head_is_among_them_and_none_accuses_anybody(tmp_pat
     assert set(ends) == {End.WHOLE, End.BEHIND}
 
 
+def test_what_was_written_over_twice_comes_back_as_it_was_when_it_was_safe(tmp_path):
+    """F1: nothing in between was ever on the disk for sure."""
+    found = set()
+    for number in range(40):
+        disk, path = PowerDisk(), tmp_path / f"{number}"
+        path.write_bytes(b"first")
+        descriptor = disk.open_existing(path)
+        for data in (b"other", b"again"):
+            disk.write_at(descriptor, data, 0)
+        disk.cut()
+        disk.close(descriptor)
+        disk.restart(random.Random(number))
+        found.add(path.read_bytes())
+
+    assert {b"first", b"again"} <= found
+    assert not any(b"other".startswith(data[:1]) for data in found)
+
+
 def test_a_sector_that_never_came_is_zeros_inside_a_whole_line(tmp_path):
     for number in DICE:
         disk = PowerDisk()
