@@ -29,7 +29,6 @@ from rich.console import Console
 
 from provisioner import signals
 from provisioner.cloud.client import CloudClient, open_cloud
-from provisioner.cloud.payloads import ProductInfo
 from provisioner.console.terminal import Display, shown
 from provisioner.console.tray_map import ranges_of
 from provisioner.console.view import Screen
@@ -39,18 +38,16 @@ from provisioner.errors import (
     ExitCode,
     InputRefused,
     JournalCut,
-    SwitchError,
-    WrongPlatform,
 )
 from provisioner.job import Prepared, RunSecrets, serial_scanners_of, stations_of
 from provisioner.journal.disk import REAL_DISK, Disk
 from provisioner.journal.writer import Journal, new_run_id, open_journal
 from provisioner.line.air import Suffixes
+from provisioner.line.books import Books
 from provisioner.line.labels import Labels
 from provisioner.line.ledger import History, Ledger
 from provisioner.line.membership import Membership, TrayPlan
-from provisioner.line.orders import Orders
-from provisioner.line.rows import why_of
+from provisioner.line.orders import LineOrders, Orders
 from provisioner.line.scan_desk import ScanDesk, Scans
 from provisioner.line.scan_text import Framing
 from provisioner.line.scheduler import Parts, Stop, run_line
@@ -59,7 +56,8 @@ from provisioner.live_page import Ways, live_page
 from provisioner.logs import configure_logs
 from provisioner.model import Outcome
 from provisioner.network import backends
-from provisioner.network.switcher import NetworkSwitcher, SwitcherFactory, Uplink
+from provisioner.network.switcher import SwitcherFactory
+from provisioner.opening import ask_patiently, open_orders, open_stations, opened_books, read_product, watch_of
 from provisioner.portable import WINDOWS
 from provisioner.scanner.device import scans_from_device
 from provisioner.scanner.terminal import scans_from_terminal
@@ -78,7 +76,6 @@ _END = {
     ExitCode.INTERRUPTED: Outcome.ABORTED,
     ExitCode.OUR_BUG: Outcome.ABORTED,
 }
-PHOTONS = (6, 8)  # platform IDs: Photon, P1 (facts: particle-cloud 3)
 BREAKER_FILE = "auth-breaker.json"
 
 
@@ -164,6 +161,7 @@ async def _run(
         for listener in (ledger.see, screen.see, display.see):
             journal.subscribe(listener)
         journal.when_broken(screen.end_unrecorded)
+        orders = open_orders(prepared, journal, ledger, stop)
         earlier = read_earlier_runs(prepared, journal, outside.disk)
         ways = Ways(outside.orders, outside.scans)
         async with live_page(page, screen, journal, prepared, ways):
@@ -171,7 +169,7 @@ async def _run(
             desk = _scan_desk(prepared, journal, ledger, outside.orders) if prepared.job.scanner else None
             code = ExitCode.OUR_BUG
             try:
-                async with _stoppable(arrivals, stop, journal), _people(display, desk, outside):
+                async with _stoppable(arrivals, stop, journal), _people(display, orders, desk, outside):
                     code = await _work(
                         prepared,
                         outside,
@@ -181,6 +179,7 @@ async def _run(
                         secrets=secrets,
                         stop=stop,
                         switchers=switchers,
+                        orders=orders,
                         desk=desk,
                         ways=ways,
                     )
@@ -188,7 +187,8 @@ async def _run(
                     code = ExitCode.INTERRUPTED
             except* CloudError as faults:
                 fault = next(leaf for leaf in leaves(faults) if isinstance(leaf, CloudError))
-                journal.append("line.held", **why_of(fault))
+                orders.hold.report(fault)  # unless it is what holds the line already
+                orders.hold.announce()
                 code = ExitCode.HELD_BY_SITE
             except* InputRefused:
                 code = ExitCode.INPUT_REFUSED
@@ -201,11 +201,12 @@ async def _run(
 
 
 @asynccontextmanager
-async def _people(display: Display, desk: ScanDesk | None, outside: Outside) -> AsyncIterator[None]:
-    """While the block runs, people see the screen and their scans are taken."""
+async def _people(display: Display, orders: LineOrders, desk: ScanDesk | None, outside: Outside) -> AsyncIterator[None]:
+    """While the block runs, people see the screen, and their orders and scans are taken."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(display.refresh_forever)
         with ExitStack() as scope:
+            scope.enter_context(outside.orders.taken_by(orders))
             if desk is not None:
                 scope.enter_context(outside.scans.taken_by(desk))
                 for scanner in outside.scanners:
@@ -224,34 +225,41 @@ async def _work(
     secrets: RunSecrets,
     stop: Stop,
     switchers: Mapping[str, SwitcherFactory],
+    orders: LineOrders,
     desk: ScanDesk | None,
     ways: Ways,
 ) -> ExitCode:
     """Open what a run holds (cloud, adapters), run the line, close everything."""
     import_only = prepared.job.command == "import"
-    async with AsyncExitStack() as stack:
-        cloud = await stack.enter_async_context(
-            _cloud(prepared, outside, secrets, breaker_file=prepared.job.runs_dir / BREAKER_FILE)
-        )
-        ways.cloud = cloud
-        parts = Parts(
-            manifest=prepared.manifest,
-            settings=prepared.settings,
-            cloud=cloud,
-            product=await _product(prepared, cloud),
-            journal=journal,
-            ledger=ledger,
-            history=history,
-            wifi=secrets.wifi,
-            stations=[] if import_only else await _open_stations(prepared, switchers, journal, stack),
-            open_channel=lambda link: SoftAPClient(
-                link.dial, settings=prepared.settings.softap, budgets=prepared.settings.budgets
-            ),
-            age_clock=outside.age_clock,
-            orders=outside.orders,
-            scans=desk,
-        )
-        return await run_line(parts, stop, import_only=import_only)
+    books = Books(prepared.manifest, ledger, history, journal, prepared.settings.cloud.account)
+    with opened_books(books, orders, stop, import_only=import_only) as todo:
+        async with AsyncExitStack() as stack:
+            cloud = await stack.enter_async_context(
+                _cloud(prepared, outside, secrets, breaker_file=prepared.job.runs_dir / BREAKER_FILE)
+            )
+            ways.cloud = cloud
+            site = watch_of(prepared, cloud, orders.hold)
+            parts = Parts(
+                manifest=prepared.manifest,
+                settings=prepared.settings,
+                cloud=cloud,
+                product=await ask_patiently(site, partial(read_product, prepared, cloud)),
+                journal=journal,
+                ledger=ledger,
+                history=history,
+                books=books,
+                todo=todo,
+                wifi=secrets.wifi,
+                stations=[] if import_only else await open_stations(prepared, switchers, journal, stack),
+                open_channel=lambda link: SoftAPClient(
+                    link.dial, settings=prepared.settings.softap, budgets=prepared.settings.budgets
+                ),
+                age_clock=outside.age_clock,
+                orders=orders,
+                site=site,
+                scans=desk,
+            )
+            return await run_line(parts, stop, import_only=import_only)
 
 
 @asynccontextmanager
@@ -265,6 +273,7 @@ async def _stoppable(arrivals: AsyncIterator[int], stop: Stop, journal: Journal)
     journal.when_broken(work.cancel)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_watch_signals, arrivals, stop, work, journal)
+        nursery.start_soon(_end_before_the_line, stop, work)
         with work:
             yield
         nursery.cancel_scope.cancel()
@@ -273,17 +282,23 @@ async def _stoppable(arrivals: AsyncIterator[int], stop: Stop, journal: Journal)
 async def _watch_signals(arrivals: AsyncIterator[int], stop: Stop, scope: trio.CancelScope, journal: Journal) -> None:
     """The first signal ends the run between two boards, the second at once."""
     async for _ in arrivals:
-        if stop.by_person or not stop.line_started:
-            stop.asked.set()
+        if stop.by_person:
             scope.cancel()
         else:
             stop.ask(journal)
 
 
+async def _end_before_the_line(stop: Stop, scope: trio.CancelScope) -> None:
+    """Before the line works there are no boards to finish: whoever asks for the end then has it at once."""
+    await stop.asked.wait()
+    if not stop.line_started:
+        scope.cancel()
+
+
 async def plan_import(prepared: Prepared, outside: Outside) -> list[TrayPlan]:
     """`import --dry-run`: read what the product holds and say what would be sent. Writes nothing anywhere."""
     async with _cloud(prepared, outside, RunSecrets.of(prepared), breaker_file=None) as cloud:
-        product = await _product(prepared, cloud)
+        product = await read_product(prepared, cloud)
         if product is None:
             return []
         membership = Membership(
@@ -359,42 +374,11 @@ def _cloud(
     )
 
 
-async def _product(prepared: Prepared, cloud: CloudClient) -> ProductInfo | None:
-    """The manifest's product; refused before anything is written if it is not made of Photons."""
-    if prepared.manifest.product is None:
-        return None
-    product = await cloud.product(prepared.manifest.product)
-    if product.platform_id not in PHOTONS:
-        raise WrongPlatform(f"product {product.slug} is of platform {product.platform_id}, Photons are 6 (P1: 8)")
-    return product
-
-
 def _switchers(prepared: Prepared, outside: Outside) -> dict[str, SwitcherFactory]:
     """The back ends this run's stations use; none if no device is to be visited. Raises BackendUnknown."""
     if prepared.job.command != "run" or not any(device.needs_visit for device in prepared.manifest):
         return {}
     return {name: outside.load_switcher(name) for name in {station.switcher for station in stations_of(prepared)}}
-
-
-async def _open_stations(
-    prepared: Prepared, switchers: Mapping[str, SwitcherFactory], journal: Journal, stack: AsyncExitStack
-) -> list[tuple[str, NetworkSwitcher]]:
-    """Open one adapter for each station; each is as it was when the stack closes.
-
-    A station whose adapter is not there is said and left out; SwitchError if none is left.
-    """
-    opened: list[tuple[str, NetworkSwitcher]] = []
-    last: SwitchError | None = None
-    for station in stations_of(prepared) if switchers else ():
-        session = switchers[station.switcher].session(adapter=station.adapter, uplink=Uplink(station.uplink))
-        try:
-            opened.append((station.name, await stack.enter_async_context(session)))
-        except SwitchError as failure:
-            last = failure
-            journal.append("station.drained", station=station.name, **why_of(failure))
-    if last is not None and not opened:
-        raise last
-    return opened
 
 
 @functools.cache  # reading the package's own files takes longer than the rest of the record

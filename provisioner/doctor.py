@@ -17,13 +17,14 @@ from pathlib import Path
 
 import trio
 
-from provisioner.app import BREAKER_FILE, PHOTONS, Outside
+from provisioner.app import BREAKER_FILE, Outside
 from provisioner.cloud.client import open_cloud
 from provisioner.errors import FileRefused, InputRefused, ProvisionerError
 from provisioner.line.manifest import load_manifest
 from provisioner.network.bound import bound_socket
 from provisioner.network.host import Finding, look, routes, uplinks
 from provisioner.nightly import manifests_beside
+from provisioner.opening import PHOTONS
 from provisioner.secrets import Secret
 from provisioner.settings import SecretSource, Settings, StationSettings, load_settings
 

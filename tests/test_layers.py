@@ -19,7 +19,7 @@ LAYERS = {
         "console.view", "console.verdict", "console.station_view", "console.tray_map", "console.proofs",
         "console.curve", "console.stage", "console.roll", "scanner.code128", "scanner.sheet"],
     5: ["line.ledger", "line.air", "line.hold", "line.uplink"],
-    6: ["line.lookups", "line.claim_codes", "line.waiting_room", "line.newest", "line.membership"],
+    6: ["line.lookups", "line.site_watch", "line.claim_codes", "line.waiting_room", "line.newest", "line.membership"],
     7: ["line.importer", "line.visit", "line.confirmer"],
     8: ["line.handover", "line.labels", "line.orders"],
     9: ["line.station", "line.scan_desk"],
@@ -28,7 +28,7 @@ LAYERS = {
     12: ["line.scheduler", "reconcile.*"],
     13: ["simulator.*", "console.*", "scanner.*"],
     14: ["job"],
-    15: ["earlier_runs", "today", "live_page"],
+    15: ["earlier_runs", "today", "live_page", "opening"],
     16: ["app"],
     17: ["nightly", "undo"],
     18: ["demo.*", "doctor"],
@@ -75,6 +75,7 @@ ONLY_IN = {
 NURSERIES = {
     "line.scheduler",
     "app",
+    "opening",  # ended before the line begins
     "signals",  # for what comes too late
     "cli_console",
     "demo.run",

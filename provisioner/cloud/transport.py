@@ -164,9 +164,27 @@ class Transport:
         # Pool, TCP and TLS each have a third less a bit, so that they end before the whole and say "not sent".
         timeout = {"pool": 0.3 * budget_s, "connect": 0.3 * budget_s, "read": None, "write": None}
         url = _url(self._base_url + request.path)
-        return httpx.Request(
+        message = httpx.Request(
             request.method, url, content=request.body, headers=headers, extensions={"timeout": timeout}
         )
+        message.stream = _Body(request.body)
+        return message
+
+
+class _Body(httpx.AsyncByteStream):
+    """A body that is sent once. httpx's own is read by a generator: when the connection is cut meanwhile, that stays
+    behind half read, for the garbage collector to complain of."""
+
+    def __init__(self, body: bytes) -> None:
+        self._rest = iter([body] if body else [])
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for part in self._rest:
+            return part
+        raise StopAsyncIteration
 
 
 @functools.lru_cache(maxsize=1024)  # a device is asked for again and again; taking a URL apart costs half a request

@@ -10,12 +10,18 @@ like, and boards already told to connect are still confirmed.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, TypeVarTuple
+
 import trio
 
 from provisioner.errors import Again, AlreadySo, CloudError, HeldByOperator, HeldBySite, ProvisionerError
 from provisioner.journal.writer import Journal
 from provisioner.line.rows import why_of
 from provisioner.model import DeviceID
+
+_Args = TypeVarTuple("_Args")
+_T = TypeVar("_T")
 
 
 class LineHold:
@@ -140,6 +146,15 @@ class LineHold:
         if self._cloud_closed_at_s is None:
             return self._cloud_closed_s
         return self._cloud_closed_s + trio.current_time() - self._cloud_closed_at_s
+
+    async def patiently(self, act: Callable[[*_Args], Awaitable[_T]], *args: *_Args) -> _T:
+        """Do what no run can go on without; while the cloud is away, wait for it instead of failing."""
+        while True:
+            try:
+                return await act(*args)
+            except CloudError as fault:
+                self.report(fault)
+                await self.wait_cloud_open()
 
     async def wait_cloud_open(self) -> None:
         """Wait until asking the cloud makes sense."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from provisioner.errors import (
     AlreadySo,
@@ -54,14 +54,14 @@ class Order:
 
 
 class Orders:
-    """The way in: made before a run and given to whoever asks people; takes orders while a line takes them."""
+    """The way in: made before a run and given to whoever asks people; takes orders while a run takes them."""
 
     def __init__(self) -> None:
         self._line: LineOrders | None = None
 
     @contextmanager
     def taken_by(self, line: LineOrders) -> Iterator[None]:
-        """Hand orders to this line for the length of the block."""
+        """Hand orders to this run for the length of the block: from its first record on, also while it still opens."""
         self._line = line
         try:
             yield
@@ -75,18 +75,29 @@ class Orders:
         self._line.carry_out(order)
 
 
-@dataclass(frozen=True)
+@dataclass
 class LineOrders:
-    """One line's answer to orders."""
+    """One run's answer to orders."""
 
     ledger: Ledger
     hold: LineHold
     air: Air
     journal: Journal
     stop: Callable[[str], None]
+    _over: bool = field(default=False, init=False)
+
+    @contextmanager
+    def until_over(self) -> Iterator[None]:
+        """The block is the line's work: what is ordered after it could change nothing any more, and is refused."""
+        try:
+            yield
+        finally:
+            self._over = True
 
     def carry_out(self, order: Order) -> None:
         """As `Orders.give`."""
+        if self._over:
+            raise NotRunning("the run has ended its work")
         operator = printable(order.operator.strip(), OPERATOR_CHARACTERS_MAX)
         if not operator:
             raise OrderRefused("an order without a name", remedy="Say who you are: scan your badge or type your name.")

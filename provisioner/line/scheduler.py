@@ -12,34 +12,32 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVarTuple
 
 import trio
 
 from provisioner.cloud.client import CloudClient
 from provisioner.cloud.payloads import ProductInfo
-from provisioner.errors import CloudError, ExitCode
+from provisioner.errors import ExitCode
 from provisioner.journal.writer import Journal
-from provisioner.line.air import Air, CameBack, Suffixes
+from provisioner.line.air import CameBack, Suffixes
 from provisioner.line.books import Books
 from provisioner.line.claim_codes import ClaimCodes
 from provisioner.line.confirmer import Confirmer
 from provisioner.line.desk import CloudDesk
-from provisioner.line.hold import LineHold
 from provisioner.line.importer import Chunk, Importer
 from provisioner.line.ledger import Earlier, History, Ledger
 from provisioner.line.lookups import Lookups
 from provisioner.line.manifest import Manifest
 from provisioner.line.membership import Membership, membership_proves
-from provisioner.line.orders import LineOrders, Orders
+from provisioner.line.orders import LineOrders
 from provisioner.line.rows import row_of
 from provisioner.line.scan_desk import ScanDesk
 from provisioner.line.shift import Shift, Window
+from provisioner.line.site_watch import SiteWatch
 from provisioner.line.station import Station
 from provisioner.line.steps import State
-from provisioner.line.uplink import Uplink
 from provisioner.line.visit import HandedOver, Shared
 from provisioner.model import ClaimTo, ListedDevice, WifiProfile
 from provisioner.network.switcher import Link, NetworkSwitcher
@@ -48,7 +46,6 @@ from provisioner.secrets import Secret
 from provisioner.settings import Settings
 from provisioner.softap.channel import SetupChannel
 
-_Args = TypeVarTuple("_Args")
 READERS = 4  # owner reads and claim codes ahead of visits; each is one request of a few hundred milliseconds
 
 
@@ -63,11 +60,14 @@ class Parts:
     journal: Journal
     ledger: Ledger
     history: History
+    books: Books
+    todo: Sequence[ListedDevice]  # what no earlier run has proven
     wifi: Mapping[str, tuple[WifiProfile, Secret | None]]
     stations: Sequence[tuple[str, NetworkSwitcher]]
     open_channel: Callable[[Link], SetupChannel]
     age_clock: Callable[[], float]
-    orders: Orders = field(default_factory=Orders)
+    orders: LineOrders
+    site: SiteWatch
     scans: ScanDesk | None = None
 
 
@@ -106,7 +106,7 @@ async def run_line(parts: Parts, stop: Stop, *, import_only: bool = False) -> Ex
             line.start_soon(run.watch_site)
             line.start_soon(run.watch_stop)
             line.start_soon(run.watch_person)
-            with run.work_scope, parts.orders.taken_by(run.orders):
+            with run.work_scope, parts.orders.until_over():
                 await run.prepare()
                 if not import_only:
                     await run.work(line)
@@ -126,16 +126,10 @@ class _Run:
         self.stop = stop
         self.work_scope = trio.CancelScope()
         self.last_visit_s = trio.current_time()
-        self.uplink = Uplink()
-        self.hold = LineHold(parts.journal, same_fault_holds_at=limits.same_site_fault_holds_at)
-        self.air = Air(
-            back_after_s=budgets.setup_network_back_s,
-            refused_after_s=budgets.wifi_refused_after_s,
-            signal_floor_dbm=limits.signal_floor_dbm,
-        )
+        self.uplink, self.hold, self.air = parts.site.uplink, parts.orders.hold, parts.orders.air
         account = settings.cloud.account
         membership, self.importer = _importer(parts)
-        self.books = Books(parts.manifest, parts.ledger, parts.history, parts.journal, account)
+        self.books = parts.books
         self.desk = CloudDesk(
             parts.cloud, parts.product, membership, parts.journal, account, budgets.cloud_clock_tolerance_s
         )
@@ -163,25 +157,21 @@ class _Run:
             waiting_max=limits.backlog_max(len(parts.stations)),
             may_visit_again=lambda device: parts.ledger[device].visits < limits.device_attempts_max,
         )
-        self.orders = LineOrders(
-            parts.ledger, self.hold, self.air, parts.journal, lambda who: stop.ask(parts.journal, who)
-        )
         self._shifts: list[Shift] = []
         self._shifts_open = 0
         self._shifts_over = trio.Event()
         self._shifts_over.set()
 
-    # --- before the stations: carry over, import, settle ---
+    # --- before the stations: import, settle ---
 
     async def prepare(self) -> None:
         """Bring every device to the point where stations, or nobody, need to touch it."""
-        todo = self.books.carry_over()
         self._know_the_air()
         if self.importer is None:
-            for device in todo:
+            for device in self.parts.todo:
                 self.parts.journal.append("device.imported", **row_of(device), code="no_product")
             return
-        await self._import(self.importer, todo)
+        await self._import(self.importer, self.parts.todo)
 
     def _know_the_air(self) -> None:
         """Whose network is whose, from earlier runs: of boards that are proven, or in doubt. Others are met anew."""
@@ -193,7 +183,7 @@ class _Run:
                     self.air.knew(key, device, settled=settled)
 
     async def _import(self, importer: Importer, todo: Sequence[ListedDevice]) -> None:
-        await self._patiently(importer.look, todo)
+        await self.hold.patiently(importer.look, todo)
         for round_ in itertools.count(1):
             chunks = importer.chunks(round_)
             if not chunks or self.stop.gently.is_set():
@@ -201,24 +191,13 @@ class _Run:
             async with trio.open_nursery() as senders:
                 for _ in range(min(self.parts.settings.cloud.import_chunks_at_once, len(chunks))):
                     senders.start_soon(self._send_chunks, importer, chunks)
-            await self._patiently(importer.look_again, self.stop.gently)
+            await self.hold.patiently(importer.look_again, self.stop.gently)
         importer.record(complete=not self.stop.gently.is_set())
 
     async def _send_chunks(self, importer: Importer, chunks: list[Chunk]) -> None:
         while chunks and not self.stop.gently.is_set():
             chunk = chunks.pop(0)
-            await self._patiently(importer.send, chunk)
-
-    async def _patiently(self, act: Callable[[*_Args], Awaitable[None]], *args: *_Args) -> None:
-        """Do a part of the import; while the cloud is away, wait for it instead of failing."""
-        while True:
-            try:
-                await act(*args)
-            except CloudError as fault:
-                self.hold.report(fault)
-                await self.hold.wait_cloud_open()
-            else:
-                return
+            await self.hold.patiently(importer.send, chunk)
 
     # --- the stations' time ---
 
@@ -358,31 +337,9 @@ class _Run:
 
     async def watch_site(self) -> None:
         """While the line is held: see whether the cloud answers again; end the run when a person is needed."""
-        while True:
-            await self.hold.wait_held()
-            held_s = trio.current_time()
-            while self.hold.reason is not None and not self.hold.for_good:
-                if await self._cloud_answers():
-                    self.hold.release()
-                    self.last_visit_s = trio.current_time()  # the bench did not lie idle by itself
-                    continue
-                self.hold.announce()
-                if trio.current_time() - held_s > self.parts.settings.budgets.site_hold_max_s:
-                    self.hold.give_up()
-                else:
-                    await trio.sleep(self.parts.settings.budgets.site_probe_s)
-            if self.hold.for_good:
-                self._end_soon("the line is held")
-                self._leave_off()
-                return
-
-    async def _cloud_answers(self) -> bool:
-        """Ask the first question. A pause that the cloud asked for (429) can outlast it: people must hear of that."""
-        answers = False
-        with trio.move_on_after(self.parts.settings.budgets.site_probe_s):
-            async with self.uplink.present():
-                answers = await self.parts.cloud.reachable()
-        return answers
+        await self.parts.site.until_held_for_good(self._visited)  # a bench of a held line does not lie idle by itself
+        self._end_soon("the line is held")
+        self._leave_off()
 
     def _leave_off(self) -> None:
         for shift in self._shifts:

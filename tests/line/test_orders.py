@@ -210,3 +210,16 @@ async def test_orders_are_taken_only_while_a_line_works(bench, autojump_clock):
     assert line.hold.by_person
     with pytest.raises(NotRunning):
         orders.give(order)
+
+
+async def test_a_run_whose_work_is_over_refuses_orders_and_changes_nothing(bench, autojump_clock):
+    line = bench([listed(1)]).start()
+    answers = orders_of(line)
+
+    with answers.until_over():
+        ask(answers, "hold")
+        ask(answers, "resume")
+    with pytest.raises(NotRunning):
+        ask(answers, "hold")
+
+    assert not line.hold.by_person

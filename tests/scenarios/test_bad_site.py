@@ -107,6 +107,57 @@ async def test_whatever_answers_in_the_clouds_place_the_line_holds_and_goes_on_w
     assert PORTAL.decode() not in end.screen
 
 
+@pytest.mark.parametrize("name", FRONTS)
+async def test_a_cloud_that_is_away_at_the_very_first_question_holds_the_line_like_any_other(
+    factory, autojump_clock, name
+):
+    """F6 and F10: the router starts as late as the shift does."""
+    app, code = FRONTS[name]
+    line = factory()
+    line.boards(3)
+    line.front = app
+
+    end = await line.work(during=in_front(app))
+
+    end.good(**{"pass": 3})
+    held, released = held_and_released(end, code)
+    events = end.events()
+    assert held.seq < released.seq < events.index("station.started") + 1, "before any adapter was begun with"
+
+
+async def test_a_cloud_that_stays_away_from_the_first_question_on_ends_the_run_held_and_is_said_once(
+    factory, autojump_clock
+):
+    """F6: after `site_hold_max_s` a person is needed."""
+    line = factory(budgets={"site_hold_max_s": 600})
+    line.boards(2)
+    line.front = resetting
+
+    end = await line.work()
+
+    assert end.exit == ExitCode.HELD_BY_SITE
+    assert end.wrong == []
+    assert end.events()[-4:] == ["line.held", "device.skipped", "device.skipped", "run.finished"]
+    assert len(end.events("line.held")) == 1
+    assert "the line is held" in end.events("device.skipped")[0].detail
+    assert 600 <= trio.current_time() - line.began_s <= 900
+
+
+async def test_credentials_that_the_first_question_shows_to_be_wrong_end_the_run_held_and_are_said_once(
+    factory, autojump_clock
+):
+    """F12."""
+    line = factory()
+    line.boards(2)
+    line.client_secret = "0" * 40
+
+    end = await line.work()
+
+    assert end.exit == ExitCode.HELD_BY_SITE
+    assert [(held.code, held.blame) for held in end.events("line.held")] == [("credentials_refused", "site")]
+    assert end.wrong == []
+
+
 async def test_a_cable_that_is_pulled_holds_the_line_until_it_is_in_again(factory, autojump_clock):
     """F6: names do not resolve, nothing connects; the line goes on within a minute after."""
     line = factory()
