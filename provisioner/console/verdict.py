@@ -78,8 +78,9 @@ def headline(screen: Screen) -> Headline:
         last = drained[-1].drained
         why = f"every station is drained; {drained[-1].name}: {_why(last) if last else ''}"
         return Headline("LINE STOPPED", Tone.BAD, why, last.remedy if last else "", "all_drained", trouble=last)
-    if not screen.run:
-        return Headline("STARTING", Tone.CALM, key="starting")
+    if not screen.run or screen.opening:
+        why = "the cloud is asked for the product, and the stations' adapters are opened"
+        return Headline("STARTING", Tone.CALM, why, key="starting")
     if screen.importing:
         return Headline("IMPORTING", Tone.CALM, f"tray {screen.importing}", key="importing", names=screen.importing)
     if drained and (last := drained[-1].drained) is not None:

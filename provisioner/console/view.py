@@ -57,6 +57,7 @@ class Screen:
         self.stations: dict[str, StationView] = {}
         self._holds: dict[str, Trouble] = {}  # the site's and a person's: they end apart
         self.stopping = False  # a person has asked for the end
+        self.opening = True  # the cloud is asked for the product, adapters are opened: nothing is worked yet
         self.importing = ""
         self.finished: Outcome | None = None
         self.finished_code = ""
@@ -123,12 +124,13 @@ class Screen:
         self._holds.pop(_whose(record), None)
 
     def _import_begun(self, record: Record, _: StationView) -> None:
-        self.importing = record.tray or ""
+        self.importing, self.opening = record.tray or "", False
 
     def _import_ended(self, record: Record, _: StationView) -> None:
         self.importing = ""
 
     def _device_imported(self, record: Record, _: StationView) -> None:
+        self.opening = False
         device = self.roll.find(record)
         if device is not None and device.state is State.LISTED:
             self.roll.move(device, State.IMPORTED)
@@ -249,7 +251,7 @@ class Screen:
         station.drained = Trouble.of("DRAINED", record) if record.event == "station.drained" else station.drained
         station.stopped = record.event == "station.stopped"
         if record.event == "station.started":
-            station.drained = None
+            station.drained, self.opening = None, False
 
     # --- counting ---
 

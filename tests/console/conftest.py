@@ -11,6 +11,7 @@ _SPEC = importlib.util.spec_from_file_location("play_journal", Path(__file__).pa
 play_journal = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(play_journal)
 
+BEGUN = ("station.started", {"station": "ST1"})
 STARTED = ("run.started", {"product": "tempmon-v100", "trays": {"T-0001": 3, "T-0002": 2}, "stations": ["ST1", "ST2"]})
 
 
@@ -43,4 +44,5 @@ def fold():
             screen.see(record)
         return screen
 
+    screen_of.begun = BEGUN
     return screen_of

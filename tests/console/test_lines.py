@@ -66,7 +66,7 @@ FAIL = {"outcome": "fail", "code": "no_address", "blame": "device", "remedy": "P
     ],
 )
 def test_each_event_that_matters_is_one_line(fold, event, fields, line):
-    screen = fold((event, fields))
+    screen = fold(fold.begun, (event, fields))
 
     assert line_of(screen.last, screen) == line
 
@@ -80,7 +80,7 @@ def test_the_start_and_the_end_say_what_the_run_is(fold):
 
 
 def test_progress_gives_counts_that_add_up(fold):
-    screen = fold(("device.confirmed", {"device": 1}), ("device.failed", {"device": 2, **FAIL}))
+    screen = fold(fold.begun, ("device.confirmed", {"device": 1}), ("device.failed", {"device": 2, **FAIL}))
 
     assert progress(screen, 0) == "LINE RUNNING: 1 PASS, 1 FAIL, 0 UNPROVEN, 0 SKIPPED, 3 of 5 left"
 

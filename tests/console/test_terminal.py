@@ -56,7 +56,8 @@ def test_it_says_running_only_when_it_runs(fold):
     held = fold(("line.held", {"code": "cloud_unreachable", "detail": "no answer", "remedy": "Check the uplink."}))
     stopped = fold(*(("station.drained", {"station": name, **DRAINED}) for name in ("ST1", "ST2")))
 
-    assert "L I N E   R U N N I N G" in looks(fold())[1]
+    assert "L I N E   R U N N I N G" in looks(fold(fold.begun))[1]
+    assert "S T A R T I N G" in looks(fold())[1]
     assert "L I N E   H E L D" in looks(held)[1]
     assert looks(held)[3:5] == ["  no answer", "  DO: Check the uplink."]
     assert "L I N E   S T O P P E D" in looks(stopped)[1]
@@ -155,7 +156,7 @@ def test_the_final_table_names_the_verdict_and_every_board_to_look_at(fold):
 
 async def test_without_a_terminal_it_prints_lines_and_progress(fold, autojump_clock):
     output = io.StringIO()
-    screen = fold(("device.confirmed", {"device": 1}))
+    screen = fold(fold.begun, ("device.confirmed", {"device": 1}))
     with shown(screen, console=Console(file=output, width=80), now_ms=lambda: 0) as display:
         display.see(screen.last)
         with trio.move_on_after(35):
@@ -233,7 +234,7 @@ def test_the_terminal_is_restored_whatever_happens_and_the_table_follows(fold, e
 
 async def test_it_draws_what_the_screen_says(fold):
     output = io.StringIO()
-    with shown(fold(), console=live_console(output), now_ms=lambda: 0) as display:
+    with shown(fold(fold.begun), console=live_console(output), now_ms=lambda: 0) as display:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(display.refresh_forever)
             while "T-0001" not in output.getvalue():

@@ -7,6 +7,7 @@ import pytest
 from provisioner.console.verdict import TROUBLES_IN_TABLE_MAX, Tone, final_table, headline, summary
 from provisioner.console.view import Screen
 
+BEGUN = ("station.started", {"station": "ST1"})
 HELD = ("line.held", {"code": "cloud_unreachable", "detail": "no answer for 2 min", "remedy": "Check the uplink."})
 DRAINED = {"code": "adapter_unavailable", "detail": "wlan1 is gone", "remedy": "Plug it in again."}
 FAIL = {"outcome": "fail", "code": "no_address", "blame": "device", "remedy": "Press RESET."}
@@ -21,18 +22,23 @@ def ended(*outcomes, finished="pass"):
     yield "run.finished", {"outcome": finished}
 
 
-def test_before_anything_happened_it_is_starting():
-    assert headline(Screen()).word == "STARTING"
+def test_before_anything_happened_and_while_the_line_opens_it_is_starting(fold):
+    assert headline(Screen()).word == headline(fold()).word == "STARTING"
+    assert "adapters" in headline(fold()).why
 
 
 @pytest.mark.parametrize(
     ("steps", "word", "tone"),
     [
-        ([], "LINE RUNNING", Tone.CALM),
+        ([], "STARTING", Tone.CALM),
+        ([BEGUN], "LINE RUNNING", Tone.CALM),
+        ([("device.imported", {"device": 1})], "LINE RUNNING", Tone.CALM),
+        ([HELD, ("line.released", {})], "STARTING", Tone.CALM),
+        ([BEGUN, HELD, ("line.released", {})], "LINE RUNNING", Tone.CALM),
         ([("import.intended", {"tray": "T-0001"})], "IMPORTING", Tone.CALM),
         ([HELD], "LINE HELD", Tone.BAD),
         ([("import.intended", {"tray": "T-0001"}), HELD], "LINE HELD", Tone.BAD),
-        ([("station.drained", {"station": "ST1", **DRAINED})], "LINE RUNNING", Tone.WARN),
+        ([BEGUN, ("station.drained", {"station": "ST1", **DRAINED})], "LINE RUNNING", Tone.WARN),
         ([("station.drained", {"station": name, **DRAINED}) for name in ("ST1", "ST2")], "LINE STOPPED", Tone.BAD),
         ([*ended(*["pass"] * 5)], "FINISHED, ALL PASS", Tone.GOOD),
         ([*ended("pass", "pass", "fail", "unknown", "skipped", finished="fail")], "FINISHED, 1 FAIL", Tone.BAD),
