@@ -59,9 +59,15 @@ class PageServer:
         return f"http://127.0.0.1:{self.address.port}"
 
     def _see(self, record):
+        """In the server's own thread once it serves, as in a run: else the page could read a screen half changed."""
+        if self._ready.is_set() and self._thread.is_alive():
+            trio.from_thread.run_sync(self._take, record, trio_token=self._token)
+        else:
+            self.screen.see(record)
+
+    def _take(self, record):
         self.screen.see(record)
-        if self._ready.is_set():
-            self._token.run_sync_soon(self.feed.notice)
+        self.feed.notice()
 
     def _now(self):
         last = self.screen.last

@@ -124,13 +124,18 @@ class Demo:
     def token(self):
         return (self.folder / "runs" / "console-token").read_text().strip()
 
-    def _wait(self):
+    def wait_only_looks(self):
+        """Until the run's own page has made way for the one over the finished run: in between nobody answers."""
+        self._wait(lambda me: not me["orders"])
+
+    def _wait(self, done=lambda me: True):
         for _ in range(300):
             try:
-                if httpx.get(f"{self.url}/api/me").status_code == 200:
+                if done(httpx.get(f"{self.url}/api/me").raise_for_status().json()):
                     return
             except httpx.TransportError:
-                time.sleep(0.1)
+                pass
+            time.sleep(0.1)
         raise AssertionError((self.folder / "demo.log").read_text())
 
     def end(self, kind=signal.SIGINT):

@@ -101,6 +101,8 @@ def test_a_page_of_a_finished_run_is_told_so_when_it_acts(tab, demo, shots):
     running = demo("--devices", "3", "--stations", "1", "--seed", "7")
     page = opened(tab, running)
     expect(page.locator(".banner h1")).to_have_text("FINISHED, ALL PASS", timeout=60_000)
+    running.wait_only_looks()
+    expect(page.locator("[data-act=hold]")).to_be_hidden(timeout=20_000)
     expect(page.locator(".live")).to_have_text("LIVE", timeout=20_000)
 
     said = page.evaluate(
@@ -110,7 +112,6 @@ def test_a_page_of_a_finished_run_is_told_so_when_it_acts(tab, demo, shots):
     )
 
     assert (said["done"], said["code"]) == (False, "not_running")
-    expect(page.locator("[data-act=hold]")).to_be_hidden()
     burst(page, "T-0001/1")
     expect(page.locator(".life h2")).to_have_text("T-0001 / 1")
     assert running.end() == 0
