@@ -21,7 +21,7 @@ from provisioner.line.steps import State
 from provisioner.line.tray import Rows
 from provisioner.model import ListedDevice, Outcome
 
-_UNDER_WAY = (State.CONNECTING, State.IDENTIFIED, State.CLAIM_CODE_SET, State.CONFIGURED, State.LISTED)
+_UNDER_WAY = (State.CONNECTING, State.IDENTIFIED, State.CLAIM_CODE_SET, State.CONFIGURED)
 
 
 @dataclass(frozen=True)
@@ -57,34 +57,38 @@ class Books:
 
     def resume_earlier(self) -> list[tuple[ListedDevice, Earlier]]:
         """An intention to connect without a proof: no station may touch the board before the cloud has been asked."""
-        found = self._open_from_earlier()
+        found = self._open_from_earlier(State.IMPORTED)
         for device, _ in found:
             self.journal.append("device.resumed", **row_of(device))
         return found
 
-    def _open_from_earlier(self) -> list[tuple[ListedDevice, Earlier]]:
+    def _open_from_earlier(self, *states: State) -> list[tuple[ListedDevice, Earlier]]:
         """Devices that an earlier run told to connect, and that this run has neither proven nor visited."""
         return [
             (device, earlier)
-            for device in self.ledger.devices_in([State.IMPORTED])
+            for device in self.ledger.devices_in(states)
             if (earlier := self.history.of(device.id)) is not None
             and earlier.connecting
             and not self.ledger[device.id].visits
         ]
 
     def close(self, why: str, *, import_only: bool) -> None:
-        """Give every device without an outcome one; a pure import leaves imported devices as they are."""
+        """Give every device without an outcome one; a pure import leaves imported devices as they are.
+
+        A run may end before the import came to a device that an earlier run left in doubt: it stays in doubt.
+        """
+        untouched = (State.LISTED,) if import_only else (State.LISTED, State.IMPORTED)
+        for device, _ in self._open_from_earlier(*untouched):
+            self._close(device, NotProven(f"{device.id} was told to connect in an earlier run"), unknown=True)
         for state in _UNDER_WAY:
             for device in self.ledger.devices_in([state]):
                 self._close(device, RunEnded(f"{device.id}: {why}"), unknown=state is State.CONNECTING)
-        if import_only:
-            return
-        for device, _ in self._open_from_earlier():
-            self._close(device, NotProven(f"{device.id} was told to connect in an earlier run"), unknown=True)
-        for device in self.ledger.devices_in([State.IMPORTED]):
-            self._close_unfinished(device, why)
+        for device in self.ledger.devices_in([State.LISTED]):
+            self._close_unfinished(device, why, RunEnded(f"{device.id}: {why}"))
+        for device in self.ledger.devices_in([] if import_only else [State.IMPORTED]):
+            self._close_unfinished(device, why, NotSeen(f"{device.id} was not worked: {why}"))
 
-    def _close_unfinished(self, device: ListedDevice, why: str) -> None:
+    def _close_unfinished(self, device: ListedDevice, why: str, no_turn: ProvisionerError) -> None:
         """Was it told to connect, and came back to its station in vain? Then nobody knows what it is doing now.
 
         Nor if it was given the factory Wi-Fi: with that it goes online by itself as soon as it is powered anew.
@@ -99,7 +103,7 @@ class Books:
         elif standing.visits:
             self._close(device, RunEnded(f"{device.id} was visited, but not finished: {why}"), unknown=False)
         else:
-            self._close(device, NotSeen(f"{device.id} was not worked: {why}"), unknown=False)
+            self._close(device, no_turn, unknown=False)
 
     def _close(self, device: ListedDevice, reason: ProvisionerError, *, unknown: bool) -> None:
         self.journal.append(

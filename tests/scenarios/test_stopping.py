@@ -62,6 +62,32 @@ async def test_a_stop_at_any_step_ends_soon_and_the_next_run_ends_as_if_nothing_
     assert second.wrong == []
 
 
+@pytest.mark.parametrize("command", ["run", "import"])
+@pytest.mark.parametrize("again_at", ["run.started", "import.intended"])
+async def test_what_an_earlier_run_left_in_doubt_stays_in_doubt_when_the_next_ends_before_it_came_to_it(
+    factory, autojump_clock, command, again_at
+):
+    """F3 and F6: told to connect is not "skipped", also where this run has done nothing with it."""
+    line = factory(stations=1)
+    boards = line.boards(3)
+    line.world.online_delay_s = 3600.0
+    async with line.alive():
+        first = await line.run(during=stop_at("connect.accepted"))
+        line.boards(1)  # the next run has something to import
+        line.cloud.faults = replace(NONE, cloud_latency_s=(5.0, 5.0))
+        second = await line.run(command, during=stop_at(again_at))
+        line.cloud.faults = NONE
+
+    assert first.exit == second.exit == ExitCode.INTERRUPTED
+    doubted = {board.device_id for board in boards if first.outcome(board)[0] == "unknown"}
+    assert doubted
+    assert {r.device for r in second.events("device.unknown")} >= doubted - {
+        r.device for r in second.events("device.imported")
+    }
+    assert not doubted & {r.device for r in second.events("device.skipped")}
+    assert second.wrong == []
+
+
 async def test_a_stop_does_not_wait_for_a_board_that_takes_too_long(factory, autojump_clock):
     """F3: it is cut off, not told to connect, and worked again by the next run."""
     line = factory(stations=1, budgets={"stop_s": 1})
