@@ -8,11 +8,15 @@ wire, SSL_CERT_FILE and SSL_CERT_DIR would trust others. Other roots are named i
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 import ssl
 from types import MappingProxyType
 from typing import Final
 
 import certifi
+import trio
 
 from provisioner.errors import InputRefused
 from provisioner.model import printable
@@ -38,6 +42,14 @@ _CERTIFICATE: Final = MappingProxyType(
         _OTHER_NAME: _NAME,
         _OTHER_ADDRESS: _NAME,
     }
+)
+_NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
+_NOWHERE: Final = (
+    "This computer has no way to the internet: check the uplink's cable or Wi-Fi. A running line goes on by itself."
+)
+_NAMELESS: Final = (
+    "Check the uplink's cable or Wi-Fi, and `cloud.base_url`: this computer cannot look up names, or not this one. "
+    "A running line goes on by itself."
 )
 _HUNG_UP: Final = ("what answers there hung up in the middle of the TLS handshake", _BETWEEN)
 _HANDSHAKE: Final = MappingProxyType(
@@ -73,11 +85,30 @@ def why_not_connected(error: BaseException) -> tuple[str, str | None]:
     for _ in range(8):
         if isinstance(deepest, ssl.SSLError):
             return _why_no_tls(deepest)
+        if isinstance(deepest, trio.TooSlowError):
+            return "nothing answered in time", None
+        if isinstance(deepest, socket.gaierror):
+            return f"its name was not found ({printable(deepest.strerror or str(deepest), 80)})", _NAMELESS
+        if isinstance(deepest, ExceptionGroup):  # one for each address of that name
+            return _why_no_address(deepest)
         deeper = deepest.__cause__ or deepest.__context__
         if deeper is None:
             break
         deepest = deeper
-    return printable(str(deepest) or type(error).__name__, 120), None
+    return _why_no_address(deepest)
+
+
+def _why_no_address(error: BaseException) -> tuple[str, str | None]:
+    each = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+    words = {_in_words(one): None for one in each}
+    no_way = all(isinstance(one, OSError) and one.errno in _NO_WAY for one in each)
+    return "; ".join(list(words)[:3]), _NOWHERE if no_way else None
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno:  # trio's own text has the address in it, as a Python tuple
+        return os.strerror(error.errno).lower()
+    return printable(str(error) or type(error).__name__, 120)
 
 
 def _why_no_tls(error: ssl.SSLError) -> tuple[str, str | None]:

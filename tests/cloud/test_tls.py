@@ -1,6 +1,8 @@
 """Over real sockets: what is not the cloud gets no byte of a token, and people are told what stands in the way."""
 
+import errno
 import functools
+import socket
 import ssl
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -245,3 +247,56 @@ def test_every_word_of_a_handshake_that_fails_is_for_people():
     assert why == "[SSL] something new"
     assert "proxy" in remedy
     assert why_not_connected(OSError("no route")) == ("no route", None)
+
+
+async def reason(url, budget_s=5.0):
+    """Why there is no connection to that address, as a person reads it, and what to do."""
+    async with Transport(url) as transport:
+        with pytest.raises(CloudUnreachable) as caught:
+            await transport.send(Request("GET", "/v1/x"), budget_s=budget_s)
+    return caught.value.detail.partition(": ")[2], caught.value.remedy
+
+
+async def test_f6_a_door_that_is_shut_is_said_in_the_systems_words():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+
+        assert await reason(f"http://127.0.0.1:{port}") == ("connection refused", CloudUnreachable.remedy)
+
+
+async def test_f6_a_door_at_which_nobody_answers_is_said(autojump_clock, monkeypatch):
+    async def nobody(*_, **__):
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(trio, "open_tcp_stream", nobody)
+
+    assert await reason("https://cloud.invalid") == ("nothing answered in time", CloudUnreachable.remedy)
+
+
+async def test_f6_a_name_that_nobody_knows_says_to_look_at_the_uplink(monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    why, remedy = await reason("https://cloud.invalid")
+
+    assert why == "its name was not found (Temporary failure in name resolution)"
+    assert "uplink" in remedy
+    assert "base_url" in remedy
+
+
+def test_f6_without_any_way_out_it_says_so_once_for_all_addresses():
+    addresses = [OSError(errno.ENETUNREACH, f"Error connecting to ('{host}', 443)") for host in ("::1", "192.0.2.1")]
+    nowhere = OSError("all attempts to connect failed")
+    nowhere.__cause__ = ExceptionGroup("all attempts to connect failed", addresses)
+    why, remedy = why_not_connected(nowhere)
+
+    assert why == "network is unreachable"
+    assert "no way to the internet" in remedy
+
+    addresses[1] = OSError(errno.ECONNREFUSED, "Error connecting to ('192.0.2.1', 443)")
+    nowhere.__cause__ = ExceptionGroup("all attempts to connect failed", addresses)
+
+    assert why_not_connected(nowhere) == ("network is unreachable; connection refused", None)
