@@ -44,11 +44,9 @@ _CERTIFICATE: Final = MappingProxyType(
     }
 )
 _NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
-_NOWHERE: Final = (
-    "This computer has no way to the internet: check the uplink's cable or Wi-Fi. A running line goes on by itself."
-)
+_NOWHERE: Final = "Check the uplink's cable or Wi-Fi: this computer has no way out. A running line goes on by itself."
 _NAMELESS: Final = (
-    "Check the uplink's cable or Wi-Fi, and `cloud.base_url`: this computer cannot look up names, or not this one. "
+    "Check the uplink's cable or Wi-Fi; if the internet is there, is `cloud.base_url` right? "
     "A running line goes on by itself."
 )
 _HUNG_UP: Final = ("what answers there hung up in the middle of the TLS handshake", _BETWEEN)

@@ -110,7 +110,7 @@ def stage_of(screen: Screen, station: StationView) -> Stage:
     if board is not None and board.verdict in _KIND_OF:
         kind = _KIND_OF[board.verdict]
         return Stage(kind, board, board.trouble, _LED_OF_KIND.get(kind), bin_of(board.verdict, board.trouble))
-    return Stage(Kind.READY if screen.run else Kind.STARTING, led=Led.BLINKING_BLUE)
+    return Stage(Kind.STARTING if screen.opening else Kind.READY, led=Led.BLINKING_BLUE)
 
 
 def bin_of(verdict: Verdict, trouble: Trouble | None) -> Bin | None:

@@ -36,8 +36,9 @@ def visit(*, device=1, at_s=10, **end):
 
 
 def test_a_station_asks_for_a_board_until_there_is_one(fold):
-    asked = stage(fold())
+    asked = stage(fold(fold.begun))
 
+    assert stage(fold()).kind is Kind.STARTING, "its adapter is not open yet"
     assert (asked.kind, asked.led, asked.bin) == (Kind.READY, Led.BLINKING_BLUE, None)
 
 

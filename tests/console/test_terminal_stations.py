@@ -26,7 +26,7 @@ REFUSED = {"code": "not_in_manifest", "blame": "operator", "remedy": "Scan the l
 
 @pytest.fixture
 def scanned(fold):
-    return lambda *steps, started=STARTED: fold(*steps, started=started)
+    return lambda *steps, started=STARTED: fold(fold.begun, *steps, started=started)
 
 
 def look(screen, width=100, height=30, **how):
