@@ -57,7 +57,7 @@ from provisioner.logs import configure_logs
 from provisioner.model import Outcome
 from provisioner.network import backends
 from provisioner.network.switcher import SwitcherFactory
-from provisioner.opening import ask_patiently, open_orders, open_stations, opened_books, read_product, watch_of
+from provisioner.opening import ask_first, open_orders, open_stations, opened_books, read_product, watch_of
 from provisioner.portable import WINDOWS
 from provisioner.scanner.device import scans_from_device
 from provisioner.scanner.terminal import scans_from_terminal
@@ -243,7 +243,7 @@ async def _work(
                 manifest=prepared.manifest,
                 settings=prepared.settings,
                 cloud=cloud,
-                product=await ask_patiently(site, partial(read_product, prepared, cloud)),
+                product=await ask_first(site, partial(read_product, prepared, cloud), patiently=prepared.job.watched),
                 journal=journal,
                 ledger=ledger,
                 history=history,

@@ -122,7 +122,7 @@ def import_(
 
     require_settings(config)
     outside = app.Outside()
-    prepared = prepare(Job("import", manifest, config, runs_dir), outside.environment)
+    prepared = prepare(Job("import", manifest, config, runs_dir, watched=_is_seen(as_json)), outside.environment)
     if dry_run:
         _show_plan(trio.run(app.plan_import, prepared, outside), as_json=as_json)
         return
@@ -162,7 +162,16 @@ def run(
     outside = app.Outside()
     devices = options["scanner_devices"]
     scanner = options["scanner"] or bool(devices)
-    job = Job("run", manifest, config, runs_dir, stations=options["stations"], scanner=scanner, scanner_devices=devices)
+    job = Job(
+        "run",
+        manifest,
+        config,
+        runs_dir,
+        stations=options["stations"],
+        scanner=scanner,
+        scanner_devices=devices,
+        watched=scanner or options["with_console"] or _is_seen(as_json),
+    )
     prepared = prepare(job, outside.environment)
     outside = replace(outside, scanners=app.scanners_of(prepared, page=options["with_console"]))
     page = page_address(options["bind"], runs_dir) if options["with_console"] else None
@@ -333,6 +342,11 @@ def simulate(*, cloud: str, photons: int, seed: int | None, faults: str, online_
 
 
 # --- showing ---
+
+
+def _is_seen(as_json: bool) -> bool:  # noqa: FBT001 - as the option
+    """Whether the run's screen is a terminal."""
+    return (sys.stderr if as_json else sys.stdout).isatty()
 
 
 def _run_and_show(prepared: Any, outside: Any, *, as_json: bool, page: Any = None) -> ExitCode:

@@ -21,7 +21,7 @@ from provisioner.settings import LoadedSettings, SecretSource, Settings, Station
 
 @dataclass(frozen=True)
 class Job:
-    """What the person asked for."""
+    """What the person asked for. `watched`: people look on, so a cloud that is away at the start is waited for."""
 
     command: str
     manifest: Path
@@ -30,6 +30,7 @@ class Job:
     stations: Sequence[str] = ()
     scanner: bool = False
     scanner_devices: Sequence[str] = ()  # PATH, or STATION=PATH
+    watched: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What a run opens before its line works: its books, people's way in, the product, one adapter for each station.
 
 Rule 1: a person can hold or stop the run from its first record on, also while the cloud or an adapter is awaited.
-Rule 2: a cloud that is away holds the line here as it does later; the run goes on by itself when it is back.
+Rule 2: a cloud that is away holds the line here as it does later, if people look on: the run goes on by itself when
+it is back. Without them it ends as held, at once.
 Rule 3: a run that ends here still leaves every device with an outcome.
 """
 
@@ -16,7 +17,7 @@ import trio
 
 from provisioner.cloud.client import CloudClient
 from provisioner.cloud.payloads import ProductInfo
-from provisioner.errors import SwitchError, WrongPlatform
+from provisioner.errors import CloudError, SwitchError, WrongPlatform
 from provisioner.job import Prepared, stations_of
 from provisioner.journal.writer import Journal
 from provisioner.line.air import Air
@@ -68,8 +69,18 @@ def watch_of(prepared: Prepared, cloud: CloudClient, hold: LineHold) -> SiteWatc
     return SiteWatch(hold, cloud, Uplink(), probe_s=budgets.site_probe_s, hold_max_s=budgets.site_hold_max_s)
 
 
-async def ask_patiently(site: SiteWatch, question: Callable[[], Awaitable[_T]]) -> _T:
-    """A run's first question to the cloud. Raises the CloudError that holds the line for good, and what it raises."""
+async def ask_first(site: SiteWatch, question: Callable[[], Awaitable[_T]], *, patiently: bool) -> _T:
+    """A run's first question to the cloud. Raises the CloudError that holds the line for good, and what it raises.
+
+    Not `patiently`: any CloudError does. Nothing has begun, so a script may as well hear of it, and start again.
+    """
+    if not patiently:
+        try:
+            return await question()
+        except CloudError as fault:
+            site.hold.report(fault)
+            site.hold.give_up()
+            raise
     async with trio.open_nursery() as nursery:
 
         async def watch() -> None:

@@ -111,7 +111,7 @@ async def _in_real_time(wishes: Wishes, seed: int, folder: Path, console: Consol
             budgets=scaled_budgets(wishes.speed),
         )
         manifest, settings = write_manifest(folder, trays, lot=_lot()), write_settings(folder, line)
-        job = Job("run", manifest, settings, wishes.runs_dir, scanner=wishes.scanner)
+        job = Job("run", manifest, settings, wishes.runs_dir, scanner=wishes.scanner, watched=True)
         _bring(world, trays, wishes)
         outside = app.Outside(
             environment={
@@ -145,7 +145,7 @@ async def _in_virtual_time(wishes: Wishes, seed: int, folder: Path, console: Con
         _bring(factory.world, trays, wishes)
         # Nobody could read the lines of a shift that passes in seconds; the table at the end says what it came to.
         quiet = Console(file=io.StringIO(), width=100)
-        job = Job("run", manifest, settings, wishes.runs_dir)
+        job = Job("run", manifest, settings, wishes.runs_dir, watched=True)
         end = await factory.run(job, console=quiet)
         morning = await _night(job, end, factory.outside())
     print_final(final_table(end.screen), headline(end.screen), console)

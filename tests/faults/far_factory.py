@@ -76,14 +76,14 @@ class FarFactory:
         self._switchers = {}
         self._started = 0
         self._address = ""
-        self._cloud_url = ""
+        self.cloud_url = ""
 
     @asynccontextmanager
     async def alive(self, *, bring=True):
         """The world for the length of the block; `bring`: operators put the boards on the bench."""
         async with trio.open_nursery() as nursery, self.world.running(loopback=True):
             port = await nursery.start(partial(serve_cloud, self._counting(cloud_app(self.cloud))))
-            self._cloud_url = f"http://127.0.0.1:{port}"
+            self.cloud_url = f"http://127.0.0.1:{port}"
             (listener,) = await nursery.start(partial(trio.serve_tcp, self._serve, 0, host="127.0.0.1"))
             self._address = "{}:{}".format(*listener.socket.getsockname())
             self.write()
@@ -198,7 +198,7 @@ class FarFactory:
 
     def write_settings(self, adapters, *, name="line.yaml", operator=None):
         """The settings of one computer: its adapters, and who works there."""
-        cloud = {"base_url": self._cloud_url, "busy_pause_s": 0.2}
+        cloud = {"base_url": self.cloud_url, "busy_pause_s": 0.2}
         line = LineFile(adapters, cloud=cloud, budgets={**_budgets(self.speed), **self.budgets})
         text = write_settings(self.folder, line).read_text()
         (self.folder / name).write_text(text + (f"operator: {operator}\n" if operator else ""))

@@ -319,7 +319,8 @@ class _Play:
         self.lives.append(life)
         environment = {"PROVISIONER_CLIENT_SECRET": secret} if secret else {}
         outside = replace(self.virtual.outside(environment), wall=self.site.wall, age_clock=self.virtual.clock.seconds)
-        job = Job("run", self.manifest, self.settings, self.runs_dir)
+        watched = len(self.lives) % 2 == 1  # by people, at every other start
+        job = Job("run", self.manifest, self.settings, self.runs_dir, watched=watched)
         stop = app.Stop()
         self.running, ended = True, None
         with self._dying(life, end) as scope:

@@ -4,6 +4,7 @@
 """
 
 import json
+import socket
 from dataclasses import replace
 
 import pytest
@@ -151,6 +152,23 @@ async def test_import_4_when_the_site_refuses_and_130_when_it_is_stopped_meanwhi
     assert held.code == 4
     assert "PROVISIONER_CLIENT_SECRET" in held.out
     assert (stopped.code, last_of(line)) == (130, "interrupted")
+
+
+@pytest.mark.parametrize("command", ["run", "import"])
+async def test_4_at_once_for_a_script_when_the_cloud_is_away_at_the_very_first_question(factory, command):
+    """F6: nothing has begun. Where people look on it waits instead (tests/scenarios/test_bad_site.py)."""
+    line = factory(devices=2)
+    async with line.alive(bring=False):
+        with socket.socket() as shut:
+            shut.bind(("127.0.0.1", 0))
+            line.cloud_url = "http://127.0.0.1:{1}".format(*shut.getsockname())
+            line.write()
+            held = await line.run(command, *IMPORT[1:])
+
+    assert (held.code, last_of(line)) == (4, "held_by_site")
+    assert "connection refused" in held.out
+    assert "Check the uplink" in held.out
+    assert "Traceback" not in held.err
 
 
 # --- the night, and journals ---

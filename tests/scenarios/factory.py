@@ -121,7 +121,7 @@ class Factory:
                 self.world.start_operators([*self.strangers, *self.listed], self.habits)
             yield self
 
-    async def run(self, command="run", *, during=None, scanner=None, **changes):
+    async def run(self, command="run", *, during=None, scanner=None, watched=True, **changes):
         """One `provisioner run` (or `import`) inside a living world. `during` is a task beside it; `scanner` a person
         who puts scans to the run's desk; what else is given comes from outside the program (clocks, for example)."""
         secrets = {"PROVISIONER_WIFI_FACTORY_2G": self.wifi_password}
@@ -131,7 +131,7 @@ class Factory:
         dice = random.Random(self.seed + len(self.requests))
         changes |= {"dice": dice, "orders": self.orders, "scanners": [scanner] if scanner else []}
         outside = replace(self.virtual.outside(secrets), **changes)
-        job = Job(command, *self.files(), self.runs_dir, scanner=scanner is not None)
+        job = Job(command, *self.files(), self.runs_dir, scanner=scanner is not None, watched=watched)
         self.screen = io.StringIO()
         console = Console(file=self.screen, width=200)
         self.stop = app.Stop()
@@ -160,10 +160,10 @@ class Factory:
             *(leak for where, data in shown.items() for leak in canaries.leaks_in(data, where)),
         ]
 
-    async def work(self, command="run", *, during=None):
+    async def work(self, command="run", *, during=None, watched=True):
         """The world and one run in it."""
         async with self.alive():
-            return await self.run(command, during=during)
+            return await self.run(command, during=during, watched=watched)
 
 
 def reports_of(journal):

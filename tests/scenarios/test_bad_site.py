@@ -143,6 +143,22 @@ async def test_a_cloud_that_stays_away_from_the_first_question_on_ends_the_run_h
     assert 600 <= trio.current_time() - line.began_s <= 900
 
 
+async def test_where_nobody_looks_on_a_cloud_that_is_away_at_the_first_question_ends_the_run_held_at_once(
+    factory, autojump_clock
+):
+    """F6: nothing has begun, so a script may as well hear of it, and start it again."""
+    line = factory()
+    line.boards(2)
+    line.front = resetting
+
+    end = await line.work(watched=False)
+
+    assert end.exit == ExitCode.HELD_BY_SITE
+    assert end.wrong == []
+    assert end.events()[1:] == ["line.held", "device.skipped", "device.skipped", "run.finished"]
+    assert trio.current_time() - line.began_s < 60
+
+
 async def test_credentials_that_the_first_question_shows_to_be_wrong_end_the_run_held_and_are_said_once(
     factory, autojump_clock
 ):
