@@ -56,7 +56,8 @@ def opened_books(
     """Carry over what earlier runs have proven, and give what is to do; the line closes the books if it begins."""
     why = "the run could not begin"
     try:
-        yield books.carry_over()
+        with orders.until_over():
+            yield books.carry_over()
     finally:
         if not stop.line_started:
             why = stop.why if stop.by_person else "the line is held" if orders.hold.for_good else why
