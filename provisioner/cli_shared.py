@@ -91,3 +91,13 @@ def require_settings(config: Path) -> None:
             f"there are no settings at {config}",
             remedy="Run this in the folder that holds config/line.yaml, or name your settings with --config FILE.",
         )
+
+
+def show_end(end: Any, *, as_json: bool) -> None:
+    """Where a run's journal is; for machines, all of what it came to."""
+    from provisioner.console.verdict import summary
+
+    if as_json:
+        print_json({**summary(end.screen), "run": end.run_id, "journal": str(end.journal), "exit": int(end.exit_code)})
+    else:
+        tell(f"Journal: {end.journal}")

@@ -34,8 +34,9 @@ LAYERS = {
     18: ["demo.*", "doctor"],
     19: ["cli_shared"],
     20: ["cli_night", "cli_console", "cli_scanner"],
-    21: ["cli"],
-    22: ["__main__"],
+    21: ["cli_line", "cli_bench"],
+    22: ["cli"],
+    23: ["__main__"],
 }  # fmt: skip
 PURE_UP_TO = 3
 PURE_BESIDES = {
@@ -70,7 +71,7 @@ ONLY_IN = {
         "demo.virtual",
     },  # they only hand the console through
     "jeepney": {"network.nm_bus"},
-    "click": {"cli", "cli_shared", "cli_night", "cli_console", "cli_scanner"},
+    "click": {"cli", "cli_shared", "cli_line", "cli_bench", "cli_night", "cli_console", "cli_scanner"},
 }
 NURSERIES = {
     "line.scheduler",
