@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from provisioner.errors import JournalError
 from provisioner.job import Prepared
 from provisioner.journal.disk import Disk
+from provisioner.journal.fields import Record
 from provisioner.journal.reader import RunFolder, Verification, began_in, replay, runs, settle
-from provisioner.journal.records import Record
 from provisioner.journal.writer import Journal
 from provisioner.line.ledger import History
 

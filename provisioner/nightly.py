@@ -21,7 +21,7 @@ from provisioner.app import BREAKER_FILE, Outside
 from provisioner.cloud.client import CloudClient, open_cloud
 from provisioner.console.stopped import counted
 from provisioner.errors import CloudError, ExitCode, InputRefused, JournalLocked, OutOfBudget, ProvisionerError
-from provisioner.journal.records import JSON
+from provisioner.journal.fields import JSON
 from provisioner.journal.writer import Journal, open_journal
 from provisioner.reconcile.classes import Class, Night, Standing
 from provisioner.reconcile.discipline import Findings, beat, one_at_a_time

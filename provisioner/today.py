@@ -15,8 +15,9 @@ from pathlib import Path
 
 from provisioner.console.view import Screen
 from provisioner.errors import JournalError
+from provisioner.journal.fields import Record
 from provisioner.journal.reader import RunFolder, is_shift, replay, runs
-from provisioner.journal.records import NotARecord, Record, decode
+from provisioner.journal.records import NotARecord, decode
 
 _TAIL_BYTES = 64 * 1024  # the last record names every station; a thousand of them fit
 

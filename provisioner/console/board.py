@@ -20,7 +20,7 @@ from provisioner.console.tally import OUTCOMES, Tally, Trouble
 from provisioner.console.tray_map import TrayMap
 from provisioner.console.verdict import headline
 from provisioner.console.view import Screen
-from provisioner.journal.records import JSON, Record
+from provisioner.journal.fields import JSON, Record
 from provisioner.model import DeviceID
 
 TRAYS_MAX: Final = 120

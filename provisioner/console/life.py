@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from provisioner.console.lines import safe
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.reconcile.life import Life
 
 _COLOURS = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "skipped": "yellow"}

@@ -15,7 +15,7 @@ from provisioner.console.tally import OUTCOMES, Trouble, word_of
 from provisioner.console.verdict import headline
 from provisioner.console.view import Screen
 from provisioner.errors import NotTheScannedDevice
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import DeviceID, Outcome, printable
 
 SENTENCE_CHARACTERS_MAX: Final = 300

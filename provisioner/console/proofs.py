@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import DeviceID, Outcome
 
 _USUAL_OF: Final = 50

@@ -17,7 +17,7 @@ from typing import Final
 
 from provisioner.console.tally import OUTCOME_OF, State, Tally, Trouble
 from provisioner.console.tray_map import TrayMap, maps_of
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import Outcome
 from provisioner.packed import IDIndex
 

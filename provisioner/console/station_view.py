@@ -18,7 +18,7 @@ from typing import Final
 
 from provisioner.console.tally import Trouble
 from provisioner.errors import Blame
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import DeviceID, Outcome
 
 HOUR_MS: Final = 3_600_000

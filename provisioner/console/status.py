@@ -16,7 +16,7 @@ from provisioner.console.station_view import StationView
 from provisioner.console.terminal import print_final
 from provisioner.console.verdict import final_table, headline, summary
 from provisioner.console.view import Screen
-from provisioner.journal.records import JSON, Record
+from provisioner.journal.fields import JSON, Record
 from provisioner.model import DeviceID
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import DeviceID, Outcome
 
 

@@ -29,7 +29,7 @@ from provisioner.console.tally import OUTCOMES, State, Tally, Trouble, word_of
 from provisioner.console.terminal_stations import CHIPS, PANEL_ROWS, TONES, failure_line, panels, station_lines
 from provisioner.console.verdict import FinalTable, Headline, Row, Tone, final_table, headline
 from provisioner.console.view import Screen
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import Outcome, harmless
 
 REFRESH_S: Final = 1 / 8

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from provisioner.console.tally import State
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import TrayLayout
 
 SLOT_MAX: Final = 9_999

@@ -19,7 +19,7 @@ from provisioner.console.roll import Roll
 from provisioner.console.station_view import StationView, Verdict
 from provisioner.console.tally import OUTCOME_OF, STATE_OF, Pace, State, Tally, Trouble, word_of
 from provisioner.errors import HeldByOperator
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import Outcome
 
 RATE_WINDOW_MS: Final = 10 * 60 * 1000

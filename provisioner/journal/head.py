@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from provisioner.journal.records import GENESIS
+from provisioner.journal.fields import GENESIS
 
 HEAD_NAME: Final = "journal.head"
 HEAD_KEY: Final = "head"

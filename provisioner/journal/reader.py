@@ -18,8 +18,9 @@ from pathlib import Path
 
 from provisioner.errors import JournalCorrupt, JournalCut, JournalError, JournalTooNew, JournalWriteFailed
 from provisioner.journal.disk import REAL_DISK, Disk, disk_of, require_all
+from provisioner.journal.fields import GENESIS, Record
 from provisioner.journal.head import HEAD_KEY, HEAD_NAME, LINE_BYTES, End, Head, KeptHead, compare
-from provisioner.journal.records import GENESIS, LINE_BYTES_MAX, NotARecord, Record, decode, is_torn
+from provisioner.journal.records import LINE_BYTES_MAX, NotARecord, decode, is_torn
 from provisioner.journal.writer import JOURNAL_NAME
 from provisioner.model import printable
 

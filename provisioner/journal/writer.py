@@ -27,8 +27,9 @@ import trio
 
 from provisioner.errors import JournalLocked, JournalWriteFailed, RunsFolderUnusable
 from provisioner.journal.disk import REAL_DISK, Disk, disk_of, require_all
+from provisioner.journal.fields import GENESIS, Fields, Record
 from provisioner.journal.head import HEAD_KEY, HEAD_NAME, LINE_BYTES, Head, born
-from provisioner.journal.records import GENESIS, Fields, Record, compose
+from provisioner.journal.records import compose
 from provisioner.model import printable
 
 JOURNAL_NAME: Final = "journal.jsonl"

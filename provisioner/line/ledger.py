@@ -17,7 +17,7 @@ from datetime import datetime
 import trio
 
 from provisioner.errors import Again, Blame, ProvisionerError
-from provisioner.journal.records import JSON, Record
+from provisioner.journal.fields import JSON, Record
 from provisioner.line.manifest import Manifest
 from provisioner.line.proof import wanted_owner
 from provisioner.line.steps import MOVING_EVENTS, OUTCOME, State, after

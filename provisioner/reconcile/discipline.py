@@ -20,7 +20,7 @@ from typing import IO
 
 from provisioner import portable
 from provisioner.errors import ReconcileRunning, RunsFolderUnusable
-from provisioner.journal.records import JSON
+from provisioner.journal.fields import JSON
 from provisioner.model import harmless, harmless_json
 from provisioner.reconcile.classes import Class, Standing
 from provisioner.reconcile.reconciler import Found

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import Outcome
 
 TELLS = frozenset({

@@ -21,9 +21,9 @@ from operator import attrgetter
 from pathlib import Path
 
 from provisioner.errors import JournalCorrupt, RunsFolderUnusable
+from provisioner.journal.fields import GENESIS, Record
 from provisioner.journal.head import KeptHead
 from provisioner.journal.reader import Mark, Replay, RunFolder, replay, runs
-from provisioner.journal.records import GENESIS, Record
 from provisioner.model import Outcome, printable
 from provisioner.reconcile.facts import TELLS, Facts
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import InputRefused, JournalCorrupt, JournalError
-from provisioner.journal.records import LINE_BYTES_MAX, NotARecord, Record, decode
+from provisioner.journal.fields import Record
+from provisioner.journal.records import LINE_BYTES_MAX, NotARecord, decode
 from provisioner.journal.writer import JOURNAL_NAME
 from provisioner.model import DeviceID, printable
 from provisioner.reconcile.facts import Facts

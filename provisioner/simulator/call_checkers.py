@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.simulator.checkers import ACTS
 from provisioner.simulator.cloud.state import Happening, What
 from provisioner.simulator.photon.history import WRITES, Event, Experience

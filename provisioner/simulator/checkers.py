@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import Outcome
 from provisioner.simulator.cloud.sim_cloud import SimCloud
 from provisioner.simulator.cloud.state import What

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import Outcome
 from provisioner.simulator.cloud.state import Happening, What
 from provisioner.simulator.faults import PROFILES, Faults

@@ -20,7 +20,8 @@ import httpx
 from provisioner import nightly
 from provisioner.app import Outside
 from provisioner.cloud.client import open_cloud
-from provisioner.journal.records import GENESIS, compose
+from provisioner.journal.fields import GENESIS
+from provisioner.journal.records import compose
 from provisioner.reconcile.index import open_index
 from provisioner.reconcile.life import find, life_of
 from provisioner.reconcile.lists import keep_up

@@ -13,8 +13,9 @@ import trio
 
 from provisioner.console.terminal import make_console, shown
 from provisioner.console.view import Screen
+from provisioner.journal.fields import GENESIS
 from provisioner.journal.reader import replay
-from provisioner.journal.records import GENESIS, compose
+from provisioner.journal.records import compose
 
 START = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 STATIONS = ["ST1", "ST2", "ST3", "ST4"]

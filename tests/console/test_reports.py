@@ -15,7 +15,8 @@ from provisioner.console.reports.page import as_html
 from provisioner.console.reports.run_report import RunReport
 from provisioner.console.reports.tables import as_csv, as_json, as_junit
 from provisioner.console.verdict import headline
-from provisioner.journal.records import GENESIS, compose
+from provisioner.journal.fields import GENESIS
+from provisioner.journal.records import compose
 
 START = datetime(2026, 11, 20, 6, tzinfo=UTC)
 HOSTILE = '=HYPERLINK("http://evil")<script>alert(1)</script>&\x1b[2J'

@@ -16,7 +16,7 @@ from provisioner.console.roll import Roll
 from provisioner.console.tally import OUTCOME_OF, State, Trouble
 from provisioner.console.view import Screen
 from provisioner.errors import Blame
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import DeviceID, Outcome
 
 BEGAN = datetime(2026, 11, 20, tzinfo=UTC)

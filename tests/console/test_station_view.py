@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from provisioner.console.stage import Bin, Kind, Led, bin_of, stage_of
 from provisioner.console.station_view import ASIDE_KEPT, BOARDS_KEPT, HOUR_MS, DayCount, StationView, Verdict
 from provisioner.console.tally import Trouble
-from provisioner.journal.records import GENESIS, Record
+from provisioner.journal.fields import GENESIS, Record
 from provisioner.model import Outcome
 
 RESET = "Press RESET."

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from provisioner.console.tally import OUTCOME_OF, STATE_OF, State, Tally, word_of
 from provisioner.console.view import FAILURES_KEPT, STRANGERS_KEPT, Screen
-from provisioner.journal.records import GENESIS, compose
+from provisioner.journal.fields import GENESIS
+from provisioner.journal.records import compose
 from provisioner.model import Outcome
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)

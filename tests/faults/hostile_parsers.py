@@ -51,8 +51,9 @@ from provisioner.errors import (
     SecretUnsafe,
     SoftAPError,
 )
+from provisioner.journal.fields import GENESIS
 from provisioner.journal.reader import replay
-from provisioner.journal.records import GENESIS, NotARecord, compose, decode, is_torn
+from provisioner.journal.records import NotARecord, compose, decode, is_torn
 from provisioner.line import device_list
 from provisioner.line.air import Suffixes
 from provisioner.line.labels import Labels

@@ -37,7 +37,8 @@ from provisioner.console.terminal import frame, make_console, print_final
 from provisioner.console.verdict import final_table, headline, summary
 from provisioner.console.view import Screen
 from provisioner.errors import Blame, FileRefused, Mistake, ProvisionerError
-from provisioner.journal.records import GENESIS, compose, decode
+from provisioner.journal.fields import GENESIS
+from provisioner.journal.records import compose, decode
 from provisioner.logs import configure_logs
 from provisioner.model import CloudDevice, DeviceID, Outcome, printable
 from provisioner.network.host import Finding

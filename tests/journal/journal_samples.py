@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from provisioner.journal.records import GENESIS, compose
+from provisioner.journal.fields import GENESIS
+from provisioner.journal.records import compose
 from provisioner.journal.writer import open_journal
 from provisioner.simulator.disk import UnsyncedDisk
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from provisioner.errors import JournalCorrupt, JournalError, JournalTooNew, JournalWriteFailed
+from provisioner.journal.fields import GENESIS
 from provisioner.journal.reader import RunFolder, newest, replay, runs, settle, verify
-from provisioner.journal.records import GENESIS, compose
+from provisioner.journal.records import compose
 from provisioner.journal.writer import open_journal
 
 AT = datetime(2026, 11, 20, 23, 16, tzinfo=UTC)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import Blame, JournalTooNew
-from provisioner.journal.records import CORE, GENESIS, Fields, NotARecord, compose, decode, encode, is_torn
+from provisioner.journal.fields import CORE, GENESIS, Fields
+from provisioner.journal.records import NotARecord, compose, decode, encode, is_torn
 from provisioner.model import DeviceID, Outcome
 from provisioner.secrets import ClaimCode, Secret
 

@@ -9,9 +9,10 @@ import pytest
 
 from provisioner.console.reports.run_report import RunReport
 from provisioner.errors import JournalTooNew
+from provisioner.journal.fields import GENESIS, SCHEMA_VERSION
 from provisioner.journal.head import End
 from provisioner.journal.reader import replay, verify
-from provisioner.journal.records import GENESIS, SCHEMA_VERSION, compose, decode, encode
+from provisioner.journal.records import compose, decode, encode
 from provisioner.line.ledger import History
 from provisioner.model import DeviceID, Outcome
 from provisioner.reconcile.index import open_index

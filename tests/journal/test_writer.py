@@ -19,8 +19,8 @@ import trio.testing
 
 from provisioner.errors import JournalLocked, JournalWriteFailed, RunsFolderUnusable
 from provisioner.journal.disk import Disk
+from provisioner.journal.fields import GENESIS
 from provisioner.journal.reader import replay, runs, verify
-from provisioner.journal.records import GENESIS
 from provisioner.journal.writer import new_run_id, open_journal
 from provisioner.secrets import Secret
 

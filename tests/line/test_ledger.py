@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stages import ACCOUNT, OWNER, cloud_time, id_of, listed, manifest_of
 
 from provisioner.errors import Again
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.line.ledger import History, Ledger, again_of
 from provisioner.line.steps import NEXT, OUTCOME, ImpossibleEvent, State
 from provisioner.model import Outcome

@@ -9,7 +9,8 @@ from provisioner import nightly, undo
 from provisioner.demo.files import LineFile, TrayFile
 from provisioner.demo.virtual import VirtualFactory
 from provisioner.job import Job
-from provisioner.journal.records import GENESIS, compose
+from provisioner.journal.fields import GENESIS
+from provisioner.journal.records import compose
 from provisioner.model import DeviceID
 from provisioner.reconcile.classes import Class
 from provisioner.simulator.cloud.drift import Drift

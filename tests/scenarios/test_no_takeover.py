@@ -225,8 +225,9 @@ async def test_what_was_proven_in_one_cloud_is_proven_again_in_another(factory, 
 
 def rewrite_cloud_of(runs_dir, url):
     """As if the run had worked another cloud: the chain is made anew."""
+    from provisioner.journal.fields import GENESIS
     from provisioner.journal.reader import newest, replay
-    from provisioner.journal.records import GENESIS, compose
+    from provisioner.journal.records import compose
 
     run, head, lines = newest(runs_dir), GENESIS, []
     for record in replay(run.journal):

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import DeviceID
 from provisioner.simulator.call_checkers import Calls, check_calls, no_effect_after
 from provisioner.simulator.clock import EPOCH

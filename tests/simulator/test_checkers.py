@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import DeviceID, Outcome
 from provisioner.simulator.checkers import Truth, check_all
 from provisioner.simulator.clock import EPOCH, SimClock

@@ -1,6 +1,6 @@
 """The table of what was injected adds up, and leaves nothing out."""
 
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import DeviceID, Outcome
 from provisioner.simulator.clock import EPOCH
 from provisioner.simulator.cloud.state import Happening, What

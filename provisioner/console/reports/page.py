@@ -13,7 +13,7 @@ from provisioner.console.reports.run_report import TAKT_STEP_S, RunReport, Unit
 from provisioner.console.tally import word_of
 from provisioner.console.tray_map import HOLE, TrayMap
 from provisioner.console.verdict import Tone, headline
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import Outcome, TrayLayout
 
 HOLES_MAX = 1_000  # a slot without a record is shown as long as a person could count them

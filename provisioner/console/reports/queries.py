@@ -16,8 +16,8 @@ from typing import Any
 from provisioner.console.reports.run_report import RunReport
 from provisioner.console.reports.tables import rows_of
 from provisioner.errors import InputRefused
+from provisioner.journal.fields import Record
 from provisioner.journal.reader import RunFolder, replay
-from provisioner.journal.records import Record
 
 _DEVICES = (
     "run VARCHAR, tray VARCHAR, slot INTEGER, device VARCHAR, outcome VARCHAR, first_pass BOOLEAN, carried BOOLEAN,"

@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from provisioner.console.view import Screen
-from provisioner.journal.records import Record
+from provisioner.journal.fields import Record
 from provisioner.model import Outcome
 
 TAKT_STEP_S = 5.0

@@ -15,7 +15,7 @@ import trio
 
 from provisioner.console.board import Gauges, parts_of
 from provisioner.console.view import Screen
-from provisioner.journal.records import JSON, Record
+from provisioner.journal.fields import JSON, Record
 
 TICK_S: Final = 0.2
 BEAT_S: Final = 3.0  # a page that hears nothing for three beats says so: an old screen must not look alive

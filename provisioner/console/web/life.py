@@ -16,7 +16,8 @@ import trio
 
 from provisioner.console.life import record_object
 from provisioner.errors import InputRefused
-from provisioner.journal.records import NotARecord, Record, decode
+from provisioner.journal.fields import Record
+from provisioner.journal.records import NotARecord, decode
 from provisioner.model import DeviceID, printable
 from provisioner.reconcile.index import INDEX_NAME, open_index
 from provisioner.reconcile.life import find, life_of

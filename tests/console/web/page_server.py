@@ -17,7 +17,8 @@ from provisioner.console.view import Screen
 from provisioner.console.web.feed import Feed
 from provisioner.console.web.pages import Desk, page_app
 from provisioner.console.web.server import bind, served
-from provisioner.journal.records import GENESIS, compose
+from provisioner.journal.fields import GENESIS
+from provisioner.journal.records import compose
 
 START = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 RUN = "20261120T060000Z-4f2a"
