@@ -39,17 +39,14 @@ from provisioner.errors import (
     InputRefused,
     JournalCut,
 )
-from provisioner.job import Prepared, RunSecrets, serial_scanners_of, stations_of
+from provisioner.job import Prepared, RunSecrets, stations_of
 from provisioner.journal.disk import REAL_DISK, Disk
 from provisioner.journal.writer import Journal, new_run_id, open_journal
-from provisioner.line.air import Suffixes
 from provisioner.line.books import Books
-from provisioner.line.labels import Labels
 from provisioner.line.ledger import History, Ledger
 from provisioner.line.membership import Membership, TrayPlan
 from provisioner.line.orders import LineOrders, Orders
 from provisioner.line.scan_desk import ScanDesk, Scans
-from provisioner.line.scan_text import Framing
 from provisioner.line.scheduler import Parts, Stop, run_line
 from provisioner.line.tray import Rows
 from provisioner.live_page import Ways, live_page
@@ -58,9 +55,7 @@ from provisioner.model import Outcome
 from provisioner.network import backends
 from provisioner.network.switcher import SwitcherFactory
 from provisioner.opening import ask_first, open_orders, open_stations, opened_books, read_product, watch_of
-from provisioner.portable import WINDOWS
-from provisioner.scanner.device import scans_from_device
-from provisioner.scanner.terminal import scans_from_terminal
+from provisioner.scanning import scan_desk_of
 from provisioner.softap.client import SoftAPClient
 from provisioner.today import counted_today, today_of
 
@@ -166,7 +161,7 @@ async def _run(
         ways = Ways(outside.orders, outside.scans)
         async with live_page(page, screen, journal, prepared, ways):
             _say_started(prepared, journal, earlier, counted_today(prepared.job.runs_dir, run_id, outside.wall()))
-            desk = _scan_desk(prepared, journal, ledger, outside.orders) if prepared.job.scanner else None
+            desk = scan_desk_of(prepared, journal, ledger, outside.orders) if prepared.job.scanner else None
             code = ExitCode.OUR_BUG
             try:
                 async with _stoppable(arrivals, stop, journal), _people(display, orders, desk, outside):
@@ -315,46 +310,6 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
             yield from leaves(error)
         else:
             yield error
-
-
-def scanners_of(prepared: Prepared, *, page: bool = False) -> list[Callable[[ScanDesk], Awaitable[None]]]:
-    """What reads the scanners of a job in scanner mode: the serial ones, and this terminal; `page`: so does a page."""
-    if not prepared.job.scanner:
-        return []
-    if WINDOWS:
-        return _scanners_on_windows(page=page)
-    serial = [
-        partial(scans_from_device, path=one.path, station=one.station, baud=one.baud)
-        for one in serial_scanners_of(prepared)
-    ]
-    return [*serial, partial(scans_from_terminal, alone=not serial and not page)]
-
-
-def _scanners_on_windows(*, page: bool) -> list[Callable[[ScanDesk], Awaitable[None]]]:
-    """There only the page takes scans; a person's own network switching reads what a scanner types, without this."""
-    if not page:
-        raise InputRefused(
-            "--scanner reads no terminal and no serial port on Windows",
-            remedy="Scan into the page (--console); `switcher: manual` takes the scanned name without --scanner.",
-        )
-    return []
-
-
-def _scan_desk(prepared: Prepared, journal: Journal, ledger: Ledger, orders: Orders) -> ScanDesk:
-    """Where this run's scans are put."""
-    settings, scanner = prepared.settings, prepared.settings.scanner
-    framing = Framing(scanner.prefix, scanner.suffix, scanner.command_prefix)
-    order = [station.name for station in settings.stations]
-    own = {one.station for one in serial_scanners_of(prepared) if one.station is not None}
-    labels = Labels(
-        prepared.manifest,
-        Suffixes(prepared.manifest),
-        framing,
-        setup_prefix=settings.softap.prefix,
-        name_networks=scanner.labels_name_networks,
-    )
-
-    return ScanDesk(journal, ledger, labels, orders=orders.give, order=order, own=own, operator=settings.operator)
 
 
 # --- the parts ---

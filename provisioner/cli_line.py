@@ -131,6 +131,7 @@ def run(
     """
     from provisioner import app
     from provisioner.job import Job, prepare
+    from provisioner.scanning import scanners_of
 
     require_settings(config)
     outside = app.Outside()
@@ -147,7 +148,7 @@ def run(
         watched=scanner or options["with_console"] or _is_seen(as_json),
     )
     prepared = prepare(job, outside.environment)
-    outside = replace(outside, scanners=app.scanners_of(prepared, page=options["with_console"]))
+    outside = replace(outside, scanners=scanners_of(prepared, page=options["with_console"]))
     page = page_address(options["bind"], runs_dir) if options["with_console"] else None
     context.exit(_run_and_show(prepared, outside, as_json=as_json, page=page))
 

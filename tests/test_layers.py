@@ -29,7 +29,7 @@ LAYERS = {
     12: ["line.scheduler", "reconcile.*"],
     13: ["simulator.*", "console.*", "scanner.*"],
     14: ["job"],
-    15: ["earlier_runs", "today", "live_page", "opening"],
+    15: ["earlier_runs", "today", "live_page", "opening", "scanning"],
     16: ["app"],
     17: ["nightly", "undo"],
     18: ["demo.*", "doctor"],

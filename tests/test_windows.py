@@ -135,7 +135,7 @@ print(json.dumps([trio.run(main), type(backends.load("manual")).__name__]))
 def test_scanning_where_nothing_can_be_scanned_is_refused_in_words(tmp_path):
     text = """
 from types import SimpleNamespace
-from provisioner.app import scanners_of
+from provisioner.scanning import scanners_of
 from provisioner.errors import InputRefused
 job = SimpleNamespace(job=SimpleNamespace(scanner=True))
 try:

@@ -34,6 +34,7 @@ from provisioner.job import Job, prepare
 from provisioner.journal.writer import new_run_id
 from provisioner.scanner.code128 import svg
 from provisioner.scanner.sheet import Label, command_sheet, page
+from provisioner.scanning import scanners_of
 from provisioner.simulator import faults as faults_of
 from provisioner.simulator.clock import SimClock
 from provisioner.simulator.cloud.http import cloud_app
@@ -124,7 +125,7 @@ async def _in_real_time(wishes: Wishes, seed: int, folder: Path, console: Consol
         )
         prepared = prepare(job, outside.environment)
         if wishes.scanner:
-            outside = replace(outside, scanners=app.scanners_of(prepared, page=wishes.page is not None))
+            outside = replace(outside, scanners=scanners_of(prepared, page=wishes.page is not None))
             _write_labels(wishes.runs_dir, trays, console)
         end = await app.run(prepared, outside, console=console, page=wishes.page)
         morning = await _night(job, end, outside)
