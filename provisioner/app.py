@@ -15,7 +15,7 @@ import platform
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from rich.console import Console
 
 from provisioner import signals
 from provisioner.cloud.client import CloudClient, open_cloud
+from provisioner.console.stopped import leaves_of
 from provisioner.console.terminal import Display, shown
 from provisioner.console.tray_map import ranges_of
 from provisioner.console.view import Screen
@@ -38,6 +39,7 @@ from provisioner.errors import (
     ExitCode,
     InputRefused,
     JournalCut,
+    SwitchError,
 )
 from provisioner.job import Prepared, RunSecrets, stations_of
 from provisioner.journal.disk import REAL_DISK, Disk
@@ -54,7 +56,7 @@ from provisioner.logs import configure_logs
 from provisioner.model import Outcome
 from provisioner.network import backends
 from provisioner.network.switcher import SwitcherFactory
-from provisioner.opening import ask_first, open_orders, open_stations, opened_books, read_product, watch_of
+from provisioner.opening import ask_first, open_orders, open_stations, opened_books, read_product
 from provisioner.scanning import scan_desk_of
 from provisioner.softap.client import SoftAPClient
 from provisioner.today import counted_today, today_of
@@ -181,12 +183,15 @@ async def _run(
                 if stop.asked.is_set():
                     code = ExitCode.INTERRUPTED
             except* CloudError as faults:
-                fault = next(leaf for leaf in leaves(faults) if isinstance(leaf, CloudError))
+                fault = next(leaf for leaf in leaves_of(faults) if isinstance(leaf, CloudError))
                 orders.hold.report(fault)  # unless it is what holds the line already
                 orders.hold.announce()
                 code = ExitCode.HELD_BY_SITE
             except* InputRefused:
                 code = ExitCode.INPUT_REFUSED
+                raise
+            except* SwitchError:  # no station has an adapter
+                code = ExitCode.SOME_FAILED
                 raise
             finally:
                 counts = {outcome.value: count for outcome, count in ledger.outcomes().items()}
@@ -227,34 +232,41 @@ async def _work(
     """Open what a run holds (cloud, adapters), run the line, close everything."""
     import_only = prepared.job.command == "import"
     books = Books(prepared.manifest, ledger, history, journal, prepared.settings.cloud.account)
-    with opened_books(books, orders, stop, import_only=import_only) as todo:
+    with opened_books(books, stop, import_only=import_only) as todo:
         async with AsyncExitStack() as stack:
-            cloud = await stack.enter_async_context(
-                _cloud(prepared, outside, secrets, breaker_file=prepared.job.runs_dir / BREAKER_FILE)
-            )
-            ways.cloud = cloud
-            site = watch_of(prepared, cloud, orders.hold)
-            parts = Parts(
-                manifest=prepared.manifest,
-                settings=prepared.settings,
-                cloud=cloud,
-                product=await ask_first(site, partial(read_product, prepared, cloud), patiently=prepared.job.watched),
-                journal=journal,
-                ledger=ledger,
-                history=history,
-                books=books,
-                todo=todo,
-                wifi=secrets.wifi,
-                stations=[] if import_only else await open_stations(prepared, switchers, journal, stack),
-                open_channel=lambda link: SoftAPClient(
-                    link.dial, settings=prepared.settings.softap, budgets=prepared.settings.budgets
-                ),
-                age_clock=outside.age_clock,
-                orders=orders,
-                site=site,
-                scans=desk,
-            )
-            return await run_line(parts, stop, import_only=import_only)
+            with orders.until_over():  # what is ordered while all is closed again could change nothing
+                cloud = await stack.enter_async_context(
+                    _cloud(prepared, outside, secrets, breaker_file=prepared.job.runs_dir / BREAKER_FILE)
+                )
+                ways.cloud = cloud
+                budgets = prepared.settings.budgets
+                product = await ask_first(
+                    orders.hold,
+                    partial(read_product, prepared, cloud),
+                    patiently=prepared.job.watched,
+                    pause_s=budgets.site_probe_s,
+                    hold_max_s=budgets.site_hold_max_s,
+                )
+                parts = Parts(
+                    manifest=prepared.manifest,
+                    settings=prepared.settings,
+                    cloud=cloud,
+                    product=product,
+                    journal=journal,
+                    ledger=ledger,
+                    history=history,
+                    books=books,
+                    todo=todo,
+                    wifi=secrets.wifi,
+                    stations=[] if import_only else await open_stations(prepared, switchers, journal, stack),
+                    open_channel=lambda link: SoftAPClient(
+                        link.dial, settings=prepared.settings.softap, budgets=budgets
+                    ),
+                    age_clock=outside.age_clock,
+                    orders=orders,
+                    scans=desk,
+                )
+                return await run_line(parts, stop, import_only=import_only)
 
 
 @asynccontextmanager
@@ -301,15 +313,6 @@ async def plan_import(prepared: Prepared, outside: Outside) -> list[TrayPlan]:
         )
         await membership.look(Rows(prepared.manifest.row, range(len(prepared.manifest))))
         return membership.plan()
-
-
-def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """The single errors of a group, however deep."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from leaves(error)
-        else:
-            yield error
 
 
 # --- the parts ---

@@ -17,7 +17,8 @@ import trio
 
 from provisioner.cloud.client import CloudClient
 from provisioner.cloud.payloads import ProductInfo
-from provisioner.errors import CloudError, SwitchError, WrongPlatform
+from provisioner.console.stopped import leaves_of
+from provisioner.errors import CloudError, ProvisionerError, SwitchError, WrongPlatform
 from provisioner.job import Prepared, stations_of
 from provisioner.journal.writer import Journal
 from provisioner.line.air import Air
@@ -27,11 +28,8 @@ from provisioner.line.ledger import Ledger
 from provisioner.line.orders import LineOrders
 from provisioner.line.rows import why_of
 from provisioner.line.scheduler import Stop
-from provisioner.line.site_watch import SiteWatch
-from provisioner.line.uplink import Uplink
 from provisioner.model import ListedDevice
-from provisioner.network.switcher import NetworkSwitcher, SwitcherFactory
-from provisioner.network.switcher import Uplink as UplinkKind
+from provisioner.network.switcher import NetworkSwitcher, SwitcherFactory, Uplink
 
 PHOTONS = (6, 8)  # platform IDs: Photon, P1 (facts: particle-cloud 3)
 _T = TypeVar("_T")
@@ -50,51 +48,41 @@ def open_orders(prepared: Prepared, journal: Journal, ledger: Ledger, stop: Stop
 
 
 @contextmanager
-def opened_books(
-    books: Books, orders: LineOrders, stop: Stop, *, import_only: bool
-) -> Iterator[Sequence[ListedDevice]]:
+def opened_books(books: Books, stop: Stop, *, import_only: bool) -> Iterator[Sequence[ListedDevice]]:
     """Carry over what earlier runs have proven, and give what is to do; the line closes the books if it begins."""
-    why = "the run could not begin"
+    cause: ProvisionerError | None = None
     try:
-        with orders.until_over():
-            yield books.carry_over()
+        yield books.carry_over()
+    except BaseException as error:
+        cause = next((leaf for leaf in leaves_of(error) if isinstance(leaf, ProvisionerError)), None)
+        raise
     finally:
         if not stop.line_started:
-            why = stop.why if stop.by_person else "the line is held" if orders.hold.for_good else why
-            books.close(why, import_only=import_only)
+            books.close(stop.why if stop.by_person else "the run could not begin", import_only=import_only, cause=cause)
 
 
-def watch_of(prepared: Prepared, cloud: CloudClient, hold: LineHold) -> SiteWatch:
-    """What asks whether the cloud is back, for the length of the run."""
-    budgets = prepared.settings.budgets
-    return SiteWatch(hold, cloud, Uplink(), probe_s=budgets.site_probe_s, hold_max_s=budgets.site_hold_max_s)
+async def ask_first(
+    hold: LineHold, question: Callable[[], Awaitable[_T]], *, patiently: bool, pause_s: float, hold_max_s: float
+) -> _T:
+    """A run's first question to the cloud, again and again while the cloud is away. Raises CloudError for good.
 
-
-async def ask_first(site: SiteWatch, question: Callable[[], Awaitable[_T]], *, patiently: bool) -> _T:
-    """A run's first question to the cloud. Raises the CloudError that holds the line for good, and what it raises.
-
-    Not `patiently`: any CloudError does. Nothing has begun, so a script may as well hear of it, and start again.
+    Not `patiently`: at once. Nothing has begun, so a script may as well hear of it, and start again.
     """
-    if not patiently:
+    began_s = trio.current_time()
+    while True:
         try:
-            return await question()
+            answer = await question()
         except CloudError as fault:
-            site.hold.report(fault)
-            site.hold.give_up()
-            raise
-    async with trio.open_nursery() as nursery:
-
-        async def watch() -> None:
-            await site.until_held_for_good()
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(watch)
-        answer = await site.hold.patiently(question)
-        nursery.cancel_scope.cancel()
-        return answer
-    if site.hold.reason is None:
-        raise AssertionError("the line is held for good without a reason")
-    raise site.hold.reason
+            hold.report(fault)
+            if not patiently or trio.current_time() - began_s > hold_max_s:
+                hold.give_up()
+            if hold.for_good:
+                raise
+            hold.announce()  # it is no single lost answer: the client has repeated the question by itself
+            await trio.sleep(pause_s)
+        else:
+            hold.release()
+            return answer
 
 
 async def read_product(prepared: Prepared, cloud: CloudClient) -> ProductInfo | None:
@@ -117,7 +105,7 @@ async def open_stations(
     opened: list[tuple[str, NetworkSwitcher]] = []
     last: SwitchError | None = None
     for station in stations_of(prepared) if switchers else ():
-        session = switchers[station.switcher].session(adapter=station.adapter, uplink=UplinkKind(station.uplink))
+        session = switchers[station.switcher].session(adapter=station.adapter, uplink=Uplink(station.uplink))
         try:
             opened.append((station.name, await stack.enter_async_context(session)))
         except SwitchError as failure:

@@ -77,7 +77,6 @@ ONLY_IN = {
 NURSERIES = {
     "line.scheduler",
     "app",
-    "opening",  # ended before the line begins
     "signals",  # for what comes too late
     "cli_console",
     "demo.run",

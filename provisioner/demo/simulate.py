@@ -14,7 +14,7 @@ from functools import partial
 
 import trio
 
-from provisioner import app
+from provisioner.console.stopped import leaves_of
 from provisioner.errors import InputRefused
 from provisioner.model import printable
 from provisioner.simulator import faults as faults_of
@@ -46,7 +46,7 @@ def _bind_refusal(address: str) -> Iterator[None]:
     try:
         yield
     except* OSError as errors:
-        why = next(error for error in app.leaves(errors) if isinstance(error, OSError))
+        why = next(error for error in leaves_of(errors) if isinstance(error, OSError))
         raise InputRefused(
             f"the cloud cannot be served at {printable(address)}: {why.strerror or why}",
             remedy="Choose a free port (`--cloud 127.0.0.1:0` finds one), or an address of this computer.",

@@ -72,10 +72,11 @@ class Books:
             and not self.ledger[device.id].visits
         ]
 
-    def close(self, why: str, *, import_only: bool) -> None:
+    def close(self, why: str, *, import_only: bool, cause: ProvisionerError | None = None) -> None:
         """Give every device without an outcome one; a pure import leaves imported devices as they are.
 
-        A run may end before the import came to a device that an earlier run left in doubt: it stays in doubt.
+        `cause`: what ended a run that had not begun to work; its words say what to do. A run may end before the import
+        came to a device that an earlier run left in doubt: it stays in doubt.
         """
         untouched = (State.LISTED,) if import_only else (State.LISTED, State.IMPORTED)
         for device, _ in self._open_from_earlier(*untouched):
@@ -84,7 +85,7 @@ class Books:
             for device in self.ledger.devices_in([state]):
                 self._close(device, RunEnded(f"{device.id}: {why}"), unknown=state is State.CONNECTING)
         for device in self.ledger.devices_in([State.LISTED]):
-            self._close_unfinished(device, why, RunEnded(f"{device.id}: {why}"))
+            self._close_unfinished(device, why, cause or RunEnded(f"{device.id}: {why}"))
         for device in self.ledger.devices_in([] if import_only else [State.IMPORTED]):
             self._close_unfinished(device, why, NotSeen(f"{device.id} was not worked: {why}"))
 

@@ -11,7 +11,7 @@ like, and boards already told to connect are still confirmed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, TypeVarTuple
+from typing import TypeVarTuple
 
 import trio
 
@@ -21,7 +21,6 @@ from provisioner.line.rows import why_of
 from provisioner.model import DeviceID
 
 _Args = TypeVarTuple("_Args")
-_T = TypeVar("_T")
 
 
 class LineHold:
@@ -147,13 +146,26 @@ class LineHold:
             return self._cloud_closed_s
         return self._cloud_closed_s + trio.current_time() - self._cloud_closed_at_s
 
-    async def patiently(self, act: Callable[[*_Args], Awaitable[_T]], *args: *_Args) -> _T:
-        """Do what no run can go on without; while the cloud is away, wait for it instead of failing."""
+    async def patiently(
+        self, act: Callable[[*_Args], Awaitable[None]], *args: *_Args, pause_s: float, most_s: float
+    ) -> None:
+        """Do a part of the import; while the cloud is away, wait for it instead of failing.
+
+        The cloud may answer the first question after a fault, and still not this: it is asked for this again after a
+        pause, and at most for `most_s` seconds in all.
+        """
+        failed_s: float | None = None
         while True:
             try:
                 return await act(*args)
             except CloudError as fault:
                 self.report(fault)
+                if failed_s is not None:
+                    self.announce()
+                    if trio.current_time() - failed_s > most_s:
+                        self.give_up()
+                    await trio.sleep(pause_s)
+                failed_s = trio.current_time() if failed_s is None else failed_s
                 await self.wait_cloud_open()
 
     async def wait_cloud_open(self) -> None:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVarTuple
 
 import trio
 
@@ -38,6 +39,7 @@ from provisioner.line.shift import Shift, Window
 from provisioner.line.site_watch import SiteWatch
 from provisioner.line.station import Station
 from provisioner.line.steps import State
+from provisioner.line.uplink import Uplink
 from provisioner.line.visit import HandedOver, Shared
 from provisioner.model import ClaimTo, ListedDevice, WifiProfile
 from provisioner.network.switcher import Link, NetworkSwitcher
@@ -46,6 +48,7 @@ from provisioner.secrets import Secret
 from provisioner.settings import Settings
 from provisioner.softap.channel import SetupChannel
 
+_Args = TypeVarTuple("_Args")
 READERS = 4  # owner reads and claim codes ahead of visits; each is one request of a few hundred milliseconds
 
 
@@ -67,7 +70,6 @@ class Parts:
     open_channel: Callable[[Link], SetupChannel]
     age_clock: Callable[[], float]
     orders: LineOrders
-    site: SiteWatch
     scans: ScanDesk | None = None
 
 
@@ -126,7 +128,7 @@ class _Run:
         self.stop = stop
         self.work_scope = trio.CancelScope()
         self.last_visit_s = trio.current_time()
-        self.uplink, self.hold, self.air = parts.site.uplink, parts.orders.hold, parts.orders.air
+        self.uplink, self.hold, self.air = Uplink(), parts.orders.hold, parts.orders.air
         account = settings.cloud.account
         membership, self.importer = _importer(parts)
         self.books = parts.books
@@ -183,7 +185,7 @@ class _Run:
                     self.air.knew(key, device, settled=settled)
 
     async def _import(self, importer: Importer, todo: Sequence[ListedDevice]) -> None:
-        await self.hold.patiently(importer.look, todo)
+        await self._patiently(importer.look, todo)
         for round_ in itertools.count(1):
             chunks = importer.chunks(round_)
             if not chunks or self.stop.gently.is_set():
@@ -191,13 +193,17 @@ class _Run:
             async with trio.open_nursery() as senders:
                 for _ in range(min(self.parts.settings.cloud.import_chunks_at_once, len(chunks))):
                     senders.start_soon(self._send_chunks, importer, chunks)
-            await self.hold.patiently(importer.look_again, self.stop.gently)
+            await self._patiently(importer.look_again, self.stop.gently)
         importer.record(complete=not self.stop.gently.is_set())
 
     async def _send_chunks(self, importer: Importer, chunks: list[Chunk]) -> None:
         while chunks and not self.stop.gently.is_set():
             chunk = chunks.pop(0)
-            await self.hold.patiently(importer.send, chunk)
+            await self._patiently(importer.send, chunk)
+
+    async def _patiently(self, act: Callable[[*_Args], Awaitable[None]], *args: *_Args) -> None:
+        budgets = self.parts.settings.budgets
+        await self.hold.patiently(act, *args, pause_s=budgets.site_probe_s, most_s=budgets.site_hold_max_s)
 
     # --- the stations' time ---
 
@@ -337,7 +343,9 @@ class _Run:
 
     async def watch_site(self) -> None:
         """While the line is held: see whether the cloud answers again; end the run when a person is needed."""
-        await self.parts.site.until_held_for_good(self._visited)  # a bench of a held line does not lie idle by itself
+        budgets = self.parts.settings.budgets
+        watch = SiteWatch(self.hold, self.parts.cloud, self.uplink, budgets.site_probe_s, budgets.site_hold_max_s)
+        await watch.until_held_for_good(self._visited)  # a bench of a held line does not lie idle by itself
         self._end_soon("the line is held")
         self._leave_off()
 

@@ -25,7 +25,7 @@ class SiteWatch:
     probe_s: float
     hold_max_s: float
 
-    async def until_held_for_good(self, released: Callable[[], None] = lambda: None) -> None:
+    async def until_held_for_good(self, released: Callable[[], None]) -> None:
         """Release the line each time the cloud is back, and say so; return when nothing but a person can."""
         while not self.hold.for_good:
             await self.hold.wait_held()

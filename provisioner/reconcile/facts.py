@@ -98,8 +98,8 @@ class Facts:
                 self._end(record, record.outcome)
 
     def _end(self, record: Record, outcome: Outcome) -> None:
-        if outcome is Outcome.SKIPPED and (self.proven or self.open):
-            return
+        if outcome is Outcome.SKIPPED and (self.proven or self.open or self.outcome is Outcome.FAIL):
+            return  # it had no turn in that run: that takes no proof away, no doubt, and no failure
         self.outcome, self.code, self.step = outcome, record.code or "", record.step or ""
         self.connecting = self.connecting and outcome is Outcome.UNKNOWN
         self.has_wifi = self.has_wifi and outcome is Outcome.UNKNOWN

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import trio
 
+from provisioner.errors import WrongPlatform
 from provisioner.journal.reader import newest, replay
 
 
@@ -103,6 +104,9 @@ async def test_a_product_of_another_platform_is_refused_without_a_write(bench):
     assert "wrong_platform: " in said.err
     assert said.out.splitlines()[-1].startswith("REFUSED: no device was touched")
     assert bench.called("/devices") == []
+    ended = [record for record in replay(newest(bench.folder / "runs").journal) if record.event == "device.skipped"]
+    assert ended
+    assert {(one.code, one.blame) for one in ended} == {("wrong_platform", WrongPlatform.blame)}, "not: run it again"
 
 
 @pytest.mark.parametrize("known", ["elsewhere", "nowhere"])

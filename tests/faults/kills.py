@@ -122,7 +122,7 @@ def _stopped_well(kill, done, factory):
         return
     if not finished:
         yield f"the journal ends with {records[-1].event}"
-    elif records[-1].code == "interrupted" and any(r.event == "station.started" for r in records):
+    elif records[-1].code == "interrupted":
         ended = Counter(r.device for r in records if r.outcome and r.event.startswith("device."))
         if set(ended) != set(factory.owners()):
             yield f"{len(ended)} of {len(factory.owners())} devices have an outcome"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.journal.fields import Record
 from provisioner.model import CloudDevice, DeviceID, Outcome
 from provisioner.reconcile.classes import Class, Night, Standing, classify
 from provisioner.reconcile.facts import Facts, Listed
@@ -132,3 +133,25 @@ def test_whatever_is_known_there_is_one_class_and_good_needs_a_reason(listed, to
         assert not listed.needs_visit
     if kind.meaning.standing is Standing.GOOD and kind is not Class.RESTORED:
         assert listed is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "is_now"),
+    [
+        (FAILED, Outcome.SKIPPED, Outcome.FAIL),
+        (PASSED, Outcome.SKIPPED, Outcome.PASS),
+        (TOLD, Outcome.SKIPPED, None),
+        (IMPORTED, Outcome.SKIPPED, Outcome.SKIPPED),
+        (FAILED, Outcome.UNKNOWN, Outcome.UNKNOWN),
+        (FAILED, Outcome.PASS, Outcome.PASS),
+    ],
+)
+def test_a_run_in_which_a_device_had_no_turn_takes_nothing_away_from_what_is_known(before, then, is_now):
+    """A start that ended while the cloud was away would else turn yesterday's FAIL into "not visited"."""
+    facts = replace(before)
+    facts.see(
+        Record(seq=9, at=T0, mono_ms=1, run="later", event="device.x", device=DeviceID(ID), outcome=then, code="x")
+    )
+
+    assert facts.outcome is is_now
+    assert (facts.code == "x") is (is_now is then)

@@ -59,7 +59,8 @@ class Factory:
         self.virtual = VirtualFactory(seed=self.seed, faults=self.faults, rules=self.rules)
         self.clock, self.dice = self.virtual.clock, self.virtual.dice
         self.cloud, self.world = self.virtual.cloud, self.virtual.world
-        self.virtual.serve(self._counting(cloud_app(self.cloud)))
+        self.whole = cloud_app(self.cloud)
+        self.virtual.serve(self._counting(self.whole))
         self.runs_dir = self.folder / "runs"
         self.listed = []
         self.strangers = []

@@ -8,12 +8,14 @@ import pytest
 import trio
 from factory import GOOD
 
-from provisioner.errors import ExitCode
+from provisioner.errors import AdapterUnavailable, ExitCode
+from provisioner.journal.reader import newest, replay
 from provisioner.simulator.factory_wifi import TEST_ROUTER
 from provisioner.simulator.faults import PROFILES
 from provisioner.simulator.operators import Habits
 from provisioner.simulator.photon.firmware import RELEASES, V0_6_0
 from provisioner.simulator.photon.history import WRITE_ATTEMPTS, Event
+from provisioner.simulator.radio import Act
 
 NONE = PROFILES["none"]
 
@@ -417,6 +419,23 @@ async def test_an_adapter_that_is_unplugged_is_drained_and_the_line_goes_on(fact
     assert [(record.station, record.code) for record in end.events("station.drained")] == [
         ("S1", "adapter_unavailable")
     ]
+
+
+async def test_without_any_adapter_the_run_ends_by_that_name_and_not_as_our_bug(factory, autojump_clock):
+    """No board had a turn, and what is said of each is what to do about the adapters."""
+    line = factory(stations=2)
+    boards = line.boards(3)
+    for adapter in ("sim1", "sim2"):
+        line.world.radio.scripted(adapter, Act.OPEN, AdapterUnavailable("it is not there"))
+
+    with pytest.RaisesGroup(pytest.RaisesExc(AdapterUnavailable), flatten_subgroups=True):
+        await line.work()
+
+    records = list(replay(newest(line.runs_dir).journal))
+    assert (records[-1].event, records[-1].code) == ("run.finished", "some_failed")
+    skipped = [record for record in records if record.event == "device.skipped"]
+    assert {record.device for record in skipped} == {board.device_id for board in boards}
+    assert {record.code for record in skipped} == {"adapter_unavailable"}
 
 
 async def test_a_board_whose_power_fails_between_wifi_and_connect_is_in_doubt(factory, autojump_clock):

@@ -8,7 +8,9 @@ import pytest
 import trio
 from factory import GOOD
 
-from provisioner.errors import ExitCode
+from provisioner.cloud.transport import Transport
+from provisioner.errors import ExitCode, NotRunning
+from provisioner.line.orders import Act, Order
 from provisioner.simulator.cloud.sim_cloud import CloudRules, What
 from provisioner.simulator.faults import PROFILES
 from provisioner.simulator.photon.history import WRITES, Event
@@ -139,8 +141,84 @@ async def test_a_cloud_that_stays_away_from_the_first_question_on_ends_the_run_h
     assert end.wrong == []
     assert end.events()[-4:] == ["line.held", "device.skipped", "device.skipped", "run.finished"]
     assert len(end.events("line.held")) == 1
-    assert "the line is held" in end.events("device.skipped")[0].detail
+    assert {r.code for r in end.events("device.skipped")} == {end.events("line.held")[0].code}, (
+        "its words say what to do"
+    )
     assert 600 <= trio.current_time() - line.began_s <= 900
+
+
+@pytest.mark.parametrize("path", ["/v1/products/tempmon-v100", "/v1/products/1319/devices"])
+async def test_a_question_that_fails_while_the_cloud_answers_others_is_not_asked_without_a_pause(
+    factory, autojump_clock, path
+):
+    """F6: the probe that ends a hold gets its answer, the first question or the import's does not."""
+    line = factory()
+    line.boards(3)
+
+    async def partly_down(scope, receive, send):
+        app = answering(500, b'{"ok":false}', content=JSON) if scope["path"] == path else line.whole
+        await app(scope, receive, send)
+
+    line.front = partly_down
+
+    end = await line.work(during=in_front(partly_down))
+
+    end.good(**{"pass": 3})
+    asked = [at_s for _, asked_path, at_s in line.requests if asked_path == path and at_s < line.outage[1]]
+    assert 2 <= len(asked) < 150, "some three a probe's pause, with the repeats of each"
+    assert {held.code for held in end.events("line.held")} == {"cloud_answer_lost"}
+    assert len(end.events("line.held")) == len(end.events("line.released"))
+
+
+async def test_a_question_that_fails_for_ever_while_the_cloud_answers_others_ends_the_run_held(factory, autojump_clock):
+    """F6: as if the cloud were away."""
+    line = factory(budgets={"site_hold_max_s": 600})
+    line.boards(2)
+
+    async def partly_down(scope, receive, send):
+        broken = scope["path"] == "/v1/products/1319/devices"
+        await (answering(500, b'{"ok":false}', content=JSON) if broken else line.whole)(scope, receive, send)
+
+    line.front = partly_down
+
+    end = await line.work()
+
+    assert end.exit == ExitCode.HELD_BY_SITE
+    assert end.wrong == []
+    assert 600 <= trio.current_time() - line.began_s <= 900
+
+
+async def test_orders_while_a_run_that_could_not_begin_is_closed_again_are_refused(
+    factory, autojump_clock, monkeypatch
+):
+    """F12: it takes some time to close connections and adapters, and nothing can be held or stopped any more."""
+    line = factory()
+    line.boards(2)
+    line.client_secret = "0" * 40
+    refused = []
+    close = Transport.__aexit__
+
+    async def slowly(transport, *how):
+        with trio.CancelScope(shield=True):
+            await trio.sleep(3)
+        await close(transport, *how)
+
+    monkeypatch.setattr(Transport, "__aexit__", slowly)
+
+    async def too_late(line):
+        while not line.history_so_far("line.held"):
+            await trio.sleep(0.1)
+        for act in (Act.HOLD, Act.STOP):
+            with pytest.raises(NotRunning):
+                line.orders.give(Order(act, "Mira"))
+            refused.append(act)
+
+    end = await line.work(during=too_late)
+
+    assert refused == [Act.HOLD, Act.STOP]
+    assert end.exit == ExitCode.HELD_BY_SITE
+    assert len(end.events("line.held")) == 1
+    assert not end.events("run.stopping")
 
 
 async def test_where_nobody_looks_on_a_cloud_that_is_away_at_the_first_question_ends_the_run_held_at_once(
