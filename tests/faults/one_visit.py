@@ -127,7 +127,7 @@ class Line(Factory):
 
     async def attempt(self):
         """One run, whatever comes of it: its end, or what it raised. Our own bugs go up."""
-        job = Job("run", *self.files(), self.runs_dir)
+        job = Job("run", *self.files(), self.runs_dir, watched=True)
         try:
             with trio.fail_after(BOUND_S):
                 return await self.virtual.run(
